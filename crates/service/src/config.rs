@@ -1,0 +1,214 @@
+//! Configuration: `tributary.toml`, then variables `TRIBUTARY__SECTION__KEY` -> one typed settings struct.
+//!
+//! The file is optional; `TRIBUTARY_CONFIG` names another. A key that ends in `_file` (`password_file`) stands
+//! for the key without the ending, with the trimmed content of that file as its value: that is how secrets
+//! come in without passing through the environment. Empty variables count as absent.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use ::config::{Config, Environment, File, FileFormat};
+use serde::de::DeserializeOwned;
+
+const PREFIX: &str = "TRIBUTARY";
+const DEFAULT_FILE: &str = "tributary.toml";
+
+/// Why the settings cannot be used; each variant names the place to mend.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The configuration file is named but cannot be read.
+    #[error("read configuration file {path}")]
+    File {
+        /// The file that was sought.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The configuration file is not TOML.
+    #[error("parse configuration file {path}")]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// Line and column.
+        source: Box<toml::de::Error>,
+    },
+    /// A `*_file` key names a file that cannot be read.
+    #[error("read the secret that {key} names, {path}")]
+    Secret {
+        /// The key as given.
+        key: String,
+        /// The file it names.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A key is unknown, missing, or has a value of the wrong kind.
+    #[error("{0}")]
+    Value(#[from] ::config::ConfigError),
+    /// A section does not pass its owner's own checks; the text names section, key, value and what is allowed.
+    #[error("{0}")]
+    Section(String),
+    /// A value has the right type and is still not usable.
+    #[error("{key} = {value:?}: {expected}")]
+    Range {
+        /// Dotted key, as in `weather.every`.
+        key: String,
+        /// What was given.
+        value: String,
+        /// What is allowed.
+        expected: String,
+    },
+}
+
+/// Loads the process's settings from the file and the environment.
+///
+/// # Errors
+/// [`ConfigError`] names the key, the value and what was expected.
+pub fn load<T: DeserializeOwned>() -> Result<T, ConfigError> {
+    let named = std::env::var_os("TRIBUTARY_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let path = named.clone().unwrap_or_else(|| DEFAULT_FILE.into());
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => String::new(),
+        Err(source) => return Err(ConfigError::File { path, source }),
+    };
+    from_parts(&path, &text, std::env::vars_os().filter_map(utf8).collect())
+}
+
+fn utf8((key, value): (std::ffi::OsString, std::ffi::OsString)) -> Option<(String, String)> {
+    Some((key.into_string().ok()?, value.into_string().ok()?))
+}
+
+fn from_parts<T: DeserializeOwned>(
+    path: &Path,
+    text: &str,
+    variables: HashMap<String, String>,
+) -> Result<T, ConfigError> {
+    let mut table: toml::Table = text
+        .parse()
+        .map_err(|source| ConfigError::Toml { path: path.to_owned(), source: Box::new(source) })?;
+    read_files_in_table(&mut table)?;
+    let environment = Environment::with_prefix(PREFIX)
+        .prefix_separator("__")
+        .separator("__")
+        .ignore_empty(true)
+        .source(Some(read_files_in_variables(variables)?));
+    let config = Config::builder()
+        .add_source(File::from_str(&table.to_string(), FileFormat::Toml))
+        .add_source(environment)
+        .build()?;
+    Ok(config.try_deserialize()?)
+}
+
+fn read_files_in_table(table: &mut toml::Table) -> Result<(), ConfigError> {
+    let keys: Vec<String> = table.keys().cloned().collect();
+    for key in keys {
+        if let Some(inner) = table.get_mut(&key).and_then(toml::Value::as_table_mut) {
+            read_files_in_table(inner)?;
+        } else if let Some(target) = key.strip_suffix("_file")
+            && let Some(toml::Value::String(path)) = table.remove(&key)
+            && !path.is_empty()
+        {
+            table.insert(target.to_owned(), toml::Value::String(read_secret(&key, path)?));
+        }
+    }
+    Ok(())
+}
+
+fn read_files_in_variables(
+    variables: HashMap<String, String>,
+) -> Result<HashMap<String, String>, ConfigError> {
+    let mut read = HashMap::new();
+    let prefix = format!("{PREFIX}__");
+    for (key, value) in variables {
+        if !key.starts_with(&prefix) || value.is_empty() {
+            continue;
+        }
+        match key.strip_suffix("_FILE") {
+            Some(target) => read.insert(target.to_owned(), read_secret(&key, value)?),
+            // A file wins over a plain variable whichever comes first.
+            None if read.contains_key(&key) => None,
+            None => read.insert(key, value),
+        };
+    }
+    Ok(read)
+}
+
+fn read_secret(key: &str, path: String) -> Result<String, ConfigError> {
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(text.trim().to_owned()),
+        Err(source) => Err(ConfigError::Secret { key: key.to_owned(), path: path.into(), source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, Default, PartialEq)]
+    #[serde(deny_unknown_fields, default)]
+    struct Section {
+        rate: u32,
+        password: String,
+    }
+
+    #[derive(Debug, Deserialize, Default, PartialEq)]
+    #[serde(default)]
+    struct Settings {
+        faker: Section,
+    }
+
+    fn load(text: &str, variables: &[(&str, &str)]) -> Result<Settings, ConfigError> {
+        let variables = variables.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        from_parts(Path::new("tributary.toml"), text, variables.collect())
+    }
+
+    #[test]
+    fn variables_win_over_the_file() {
+        let settings = load("[faker]\nrate = 1", &[("TRIBUTARY__FAKER__RATE", "7")]).unwrap();
+        assert_eq!(settings.faker.rate, 7);
+    }
+
+    #[test]
+    fn numeric_looking_secrets_keep_their_leading_zero() {
+        let settings = load("", &[("TRIBUTARY__FAKER__PASSWORD", "007")]).unwrap();
+        assert_eq!(settings.faker.password, "007");
+    }
+
+    #[test]
+    fn secret_files_are_read_and_trimmed_from_both_sources() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, "hunter2\n").unwrap();
+        let path = file.path().to_str().unwrap();
+        let from_variable = load("", &[("TRIBUTARY__FAKER__PASSWORD_FILE", path)]).unwrap();
+        let from_file = load(&format!("[faker]\npassword_file = {path:?}"), &[]).unwrap();
+        assert_eq!(from_variable.faker.password, "hunter2");
+        assert_eq!(from_file, from_variable);
+    }
+
+    #[test]
+    fn missing_secret_file_is_named() {
+        let error = load("", &[("TRIBUTARY__FAKER__PASSWORD_FILE", "/none/here")]).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("TRIBUTARY__FAKER__PASSWORD_FILE") && text.contains("/none/here"), "{text}");
+    }
+
+    #[test]
+    fn typo_names_the_key() {
+        let error = load("[faker]\nrat = 1", &[]).unwrap_err().to_string();
+        assert!(error.contains("rat") && error.contains("rate"), "{error}");
+    }
+
+    #[test]
+    fn wrong_kind_names_key_and_value() {
+        let error = load("", &[("TRIBUTARY__FAKER__RATE", "often")]).unwrap_err().to_string();
+        assert!(error.contains("often") && error.contains("faker.rate"), "{error}");
+    }
+
+    #[test]
+    fn empty_variables_count_as_absent() {
+        assert_eq!(load("", &[("TRIBUTARY__FAKER__RATE", "")]).unwrap(), Settings::default());
+    }
+}

@@ -1,0 +1,144 @@
+//! The service's own port: `GET /health`, `GET /metrics`, and where the service can pause, `POST /pause` and
+//! `POST /resume`; and the client of `/health` that container health checks run.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use axum::Router;
+use axum::extract::State as Shared;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Json};
+use axum::routing::{get, post};
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde::Deserialize;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::health::{Health, State};
+
+/// Section `[http]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Where `/health` and `/metrics` are served; port 0 takes any free port.
+    pub bind: SocketAddr,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { bind: SocketAddr::from(([127, 0, 0, 1], 8080)) }
+    }
+}
+
+#[derive(Clone)]
+struct App {
+    health: Health,
+    metrics: PrometheusHandle,
+    paused: watch::Sender<bool>,
+}
+
+/// Serves until `shutdown`; answers pause and resume by sending to `paused`.
+///
+/// # Errors
+/// The address cannot be bound.
+pub async fn serve(
+    settings: &Settings,
+    health: Health,
+    metrics: PrometheusHandle,
+    paused: watch::Sender<bool>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let bind = settings.bind;
+    let listener = TcpListener::bind(bind)
+        .await
+        .with_context(|| format!("bind {bind}; http.bind names another address"))?;
+    tracing::debug!(address = %listener.local_addr()?, "serving health and metrics");
+    let app = Router::new()
+        .route("/health", get(report))
+        .route("/metrics", get(|app: Shared<App>| async move { app.metrics.render() }))
+        .route("/pause", post(|app: Shared<App>| async move { set_paused(&app, true) }))
+        .route("/resume", post(|app: Shared<App>| async move { set_paused(&app, false) }))
+        .with_state(App { health, metrics, paused });
+    tokio::spawn(async move {
+        let served = axum::serve(listener, app).with_graceful_shutdown(shutdown.cancelled_owned()).await;
+        if let Err(error) = served {
+            tracing::error!(%error, "health endpoint ended");
+        }
+    });
+    Ok(())
+}
+
+async fn report(Shared(app): Shared<App>) -> impl IntoResponse {
+    let report = app.health.report();
+    let status = if report.state == State::Red { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    (status, Json(report))
+}
+
+fn set_paused(app: &App, paused: bool) -> (StatusCode, &'static str) {
+    // No receiver: this service has no loop that could pause.
+    if app.paused.send(paused).is_err() {
+        return (StatusCode::NOT_FOUND, "this service cannot be paused\n");
+    }
+    (StatusCode::OK, if paused { "paused\n" } else { "running\n" })
+}
+
+/// Asks the service at `bind` how it is: `Ok` with its report when it answers 200.
+///
+/// # Errors
+/// Nobody answers within 3 s, or the answer is not 200; the body is part of the message.
+pub async fn check(bind: SocketAddr) -> anyhow::Result<String> {
+    let host = if bind.ip().is_unspecified() { "127.0.0.1".to_owned() } else { bind.ip().to_string() };
+    let address = format!("{host}:{}", bind.port());
+    let ask = async {
+        let mut stream = TcpStream::connect(&address).await.with_context(|| format!("connect {address}"))?;
+        stream.write_all(b"GET /health HTTP/1.0\r\n\r\n").await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        anyhow::Ok(answer)
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(3), ask)
+        .await
+        .with_context(|| format!("no answer from {address} within 3 s"))??;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    if head.split(' ').nth(1) != Some("200") {
+        bail!("{} {body}", head.lines().next().unwrap_or("no answer"));
+    }
+    Ok(body.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry;
+
+    async fn started(health: &Health) -> SocketAddr {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let settings = Settings { bind: free };
+        let (paused, _) = watch::channel(false);
+        serve(&settings, health.clone(), telemetry::metrics(), paused, CancellationToken::new())
+            .await
+            .unwrap();
+        free
+    }
+
+    #[tokio::test]
+    async fn health_check_passes_only_while_no_part_is_red() {
+        let health = Health::default();
+        let address = started(&health).await;
+        health.green("kafka");
+        assert!(check(address).await.unwrap().contains("green"));
+        health.red("kafka", "broker unreachable");
+        let error = check(address).await.unwrap_err().to_string();
+        assert!(error.contains("503") && error.contains("broker unreachable"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn health_check_names_the_address_that_does_not_answer() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let error = format!("{:#}", check(free).await.unwrap_err());
+        assert!(error.contains(&free.to_string()), "{error}");
+    }
+}

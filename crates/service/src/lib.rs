@@ -1,0 +1,15 @@
+//! What makes a process a good service: configuration, telemetry, health, a graceful end, Kafka settings.
+//!
+//! Every binary hands its `run` to [`main`], which loads the configuration, serves `/health` and `/metrics`,
+//! turns SIGTERM into a cancelled token and the outcome into an exit code.
+
+pub mod config;
+pub mod health;
+pub mod http;
+pub mod kafka;
+mod process;
+pub mod shutdown;
+pub mod telemetry;
+
+pub use health::Health;
+pub use process::{Command, Configured, Service, exit_code, main};
