@@ -1,0 +1,297 @@
+//! From the settings to a running loop and its orderly end: what all three loops share.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::bail;
+use chrono::Utc;
+use datasets::{Dataset, Generated, Polled, SettingsError, Streamed, Upstream as Contract};
+use rand::random;
+use reqwest::Url;
+use service::config::ConfigError;
+use service::{Health, Service};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::counts::Counts;
+use crate::fetch::FetchError;
+use crate::publish::{Publisher, Stopped};
+use crate::settings::{Producer, Section, Settings, url};
+use crate::{generate, http, monitor, poll, stream, summary, upstream};
+
+/// The health's part that tells of an operator's pause.
+const PART: &str = "producer";
+/// Failures in a row that are still a hiccup, and the wait that no longer is.
+const HICCUPS: u32 = 2;
+const HICCUP_WAIT: Duration = Duration::from_secs(30);
+/// How long `once` waits for Kafka.
+const ONCE_WAIT: Duration = Duration::from_secs(30);
+
+/// What a loop works with.
+pub(crate) struct Runtime {
+    pub(crate) dataset: &'static Dataset,
+    pub(crate) settings: Producer,
+    pub(crate) kafka: service::kafka::Settings,
+    pub(crate) publisher: Publisher,
+    pub(crate) counts: Arc<Counts>,
+    pub(crate) health: Health,
+    /// Cancelled by SIGTERM, or when the Kafka client is beyond repair.
+    pub(crate) stop: CancellationToken,
+    pub(crate) paused: watch::Receiver<bool>,
+    /// One round instead of a service.
+    pub(crate) once: bool,
+}
+
+enum Source {
+    Polled(Box<dyn Polled>, Url),
+    Streamed(Box<dyn Streamed>, Url, &'static str),
+    Generated(Box<dyn Generated>),
+}
+
+impl Source {
+    // Every mistake in the settings shows here, before anything is connected.
+    fn of(dataset: &Dataset, section: &Section) -> Result<Self, ConfigError> {
+        let wrong = |error: SettingsError| ConfigError::Section(error.to_string());
+        let base = |real: &str| match section.base_url.clone() {
+            Some(configured) => Ok(configured),
+            None => url("base_url", real),
+        };
+        let values = &section.values;
+        match dataset.upstream {
+            Contract::Polled { base_url, new } => {
+                Ok(Self::Polled(new(values).map_err(wrong)?, base(base_url)?))
+            }
+            Contract::Streamed { base_url, path, new } => {
+                Ok(Self::Streamed(new(values).map_err(wrong)?, base(base_url)?, path))
+            }
+            Contract::Generated { new } => Ok(Self::Generated(new(values, random()).map_err(wrong)?)),
+        }
+    }
+
+    fn check(&self, dataset: &Dataset, settings: &Producer) -> anyhow::Result<()> {
+        let missing = match self {
+            Self::Polled(polled, _) => polled.missing_credential(),
+            Self::Streamed(..) => None,
+            Self::Generated(_) => return Ok(()),
+        };
+        upstream::check(settings, dataset.name, missing)?;
+        http::client(settings).map(drop)
+    }
+}
+
+/// See [`crate::run`].
+pub(crate) async fn run(
+    dataset: &'static Dataset,
+    settings: Settings,
+    service: Service,
+) -> anyhow::Result<()> {
+    let source = Source::of(dataset, &settings.section(dataset)?)?;
+    source.check(dataset, &settings.producer)?;
+    let counts = Arc::new(Counts::new(dataset.name));
+    let stop = service.shutdown.child_token();
+    let given_up = CancellationToken::new();
+    let done = CancellationToken::new();
+    // However this function ends, its tasks end too.
+    let _tasks_end = done.clone().drop_guard();
+    let publisher = Publisher::new(&settings.kafka, dataset, Arc::clone(&counts), given_up.clone())?;
+    let once = service.command == Some("once");
+    let mut runtime = Runtime {
+        dataset,
+        settings: settings.producer,
+        kafka: settings.kafka,
+        publisher: publisher.clone(),
+        counts: Arc::clone(&counts),
+        health: service.health.clone(),
+        stop: stop.clone(),
+        paused: service.paused,
+        once,
+    };
+    tokio::spawn(give_up_after(runtime.settings.flush_timeout, stop.clone(), given_up, done.clone()));
+
+    runtime.wait_for_kafka().await?;
+    let acknowledged = {
+        let counts = Arc::clone(&counts);
+        move || counts.acknowledged.get()
+    };
+    let watched =
+        monitor::run(publisher.clone(), service.health.clone(), acknowledged, stop.clone(), done.clone());
+    let mut tasks = vec![tokio::spawn(watched)];
+    if !once {
+        let waiting = publisher.clone();
+        tasks.push(tokio::spawn(summary::run(
+            dataset.name,
+            counts,
+            move || waiting.unacknowledged(),
+            done.clone(),
+        )));
+    }
+    let outcome = runtime.produce(source).await;
+
+    // The clock of the last acknowledgements starts here, if SIGTERM has not started it already.
+    stop.cancel();
+    let left = publisher.drain().await;
+    done.cancel();
+    for task in tasks {
+        let _ = task.await;
+    }
+    runtime.conclude(outcome, left).await
+}
+
+impl Runtime {
+    async fn wait_for_kafka(&self) -> anyhow::Result<()> {
+        let ready = monitor::wait_until_ready(&self.publisher, &self.health, &self.stop);
+        if !self.once {
+            ready.await;
+        } else if tokio::time::timeout(ONCE_WAIT, ready).await.is_err() {
+            let report = self.health.report();
+            let reason = report.parts.get(monitor::PART).map_or("", |part| part.reason.as_str());
+            bail!("kafka is not ready within {} s: {reason}", ONCE_WAIT.as_secs());
+        }
+        Ok(())
+    }
+
+    async fn produce(&mut self, source: Source) -> anyhow::Result<()> {
+        if self.stop.is_cancelled() {
+            return Ok(());
+        }
+        if !matches!(source, Source::Generated(_)) && self.settings.contact.trim().is_empty() {
+            info!(
+                dataset = self.dataset.name,
+                "no contact in the user agent; set TRIBUTARY__PRODUCER__CONTACT to a mail address or url"
+            );
+        }
+        match source {
+            Source::Polled(dataset, live) => poll::run(self, &*dataset, live).await,
+            Source::Streamed(dataset, live, path) => stream::run(self, &*dataset, live, path).await,
+            Source::Generated(dataset) => generate::run(self, dataset).await,
+        }
+    }
+
+    async fn conclude(self, outcome: anyhow::Result<()>, left: u64) -> anyhow::Result<()> {
+        let (dataset, counts) = (self.dataset.name, &self.counts);
+        let (fetched, acknowledged) = (counts.fetched.get(), counts.acknowledged.get());
+        let fatal = self.publisher.deliveries().fatal();
+        if left > 0 {
+            error!(dataset, acknowledged, left, "records without an acknowledgement at the end");
+        } else {
+            info!(dataset, acknowledged, "all records acknowledged");
+        }
+        if self.once {
+            let (rejected, errors) = (counts.rejected.get(), counts.errors());
+            println!(
+                "{dataset}: {fetched} fetched, {acknowledged} acknowledged, {rejected} rejected, {errors} errors"
+            );
+        }
+        // The client's thread is joined where it may block.
+        let publisher = self.publisher;
+        let _ = tokio::task::spawn_blocking(move || drop(publisher)).await;
+        outcome?;
+        if let Some(reason) = fatal {
+            bail!("the kafka client failed for good: {reason}; {left} records were not acknowledged");
+        }
+        if left > 0 {
+            bail!("{left} records were not acknowledged within {:?}", self.settings.flush_timeout);
+        }
+        if self.once && acknowledged == 0 {
+            bail!("nothing was published; the log says why");
+        }
+        Ok(())
+    }
+
+    /// Sleeps.
+    ///
+    /// # Errors
+    /// The end has come first.
+    pub(crate) async fn sleep(&self, wait: Duration) -> Result<(), Stopped> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Stopped),
+            () = tokio::time::sleep(wait) => Ok(()),
+        }
+    }
+
+    /// Waits while an operator has paused the producer, and says so.
+    ///
+    /// # Errors
+    /// The end has come first.
+    pub(crate) async fn gate(&mut self) -> Result<(), Stopped> {
+        if self.stop.is_cancelled() {
+            return Err(Stopped);
+        }
+        if !*self.paused.borrow_and_update() {
+            return Ok(());
+        }
+        self.health.yellow(PART, "paused by an operator; POST /resume continues");
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Err(Stopped),
+            // Whoever could resume is gone: run rather than rest for ever.
+            _ = self.paused.wait_for(|paused| !paused) => {}
+        }
+        self.health.green(PART);
+        Ok(())
+    }
+
+    /// Waits while Kafka refuses or is out of reach, so that nothing is fetched that cannot be sent.
+    ///
+    /// # Errors
+    /// The end has come first.
+    pub(crate) async fn kafka_takes(&self) -> Result<(), Stopped> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Stopped),
+            () = self.publisher.ready() => Ok(()),
+        }
+    }
+
+    /// Says in the log and in the health that the upstream failed, and when it is asked next.
+    pub(crate) fn failed(&self, what: &str, error: &FetchError, failures: u32, wait: Duration) {
+        self.counts.error(error.kind());
+        let next_attempt = clock_in(wait);
+        warn!(dataset = self.dataset.name, what, %error, kind = %error.kind(), next_attempt, "upstream failed");
+        let reason = format!("{what}: {error}; next attempt at {next_attempt}");
+        if failures <= HICCUPS && wait < HICCUP_WAIT {
+            self.health.yellow(upstream::PART, reason);
+        } else {
+            self.health.red(upstream::PART, reason);
+        }
+    }
+
+    /// Returns how a refusal reads: what was refused, where to mend it, when it is tried again.
+    pub(crate) fn refusal(&self, what: &str, error: &FetchError) -> String {
+        let section = self.dataset.section();
+        let next = clock_in(self.settings.refused_wait);
+        format!(
+            "{what}: {error}; check [{section}] (TRIBUTARY__{}__...); next attempt at {next}",
+            section.to_uppercase()
+        )
+    }
+
+    /// Notes that the upstream has just answered by its contract.
+    pub(crate) fn succeeded(&self) {
+        self.counts.succeeded(SystemTime::now());
+    }
+}
+
+async fn give_up_after(
+    limit: Duration,
+    stop: CancellationToken,
+    given_up: CancellationToken,
+    done: CancellationToken,
+) {
+    let waited = async {
+        stop.cancelled().await;
+        tokio::time::sleep(limit).await;
+    };
+    tokio::select! {
+        () = waited => given_up.cancel(),
+        () = done.cancelled() => {}
+    }
+}
+
+/// The wall clock after `wait`, for people.
+pub(crate) fn clock_in(wait: Duration) -> String {
+    let at = Utc::now() + chrono::Duration::from_std(wait).unwrap_or_default();
+    at.format("%H:%M:%SZ").to_string()
+}

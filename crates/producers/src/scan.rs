@@ -1,0 +1,145 @@
+//! The end of a stream's topic -> the last change that an earlier process published, and the keys of the last ones.
+//!
+//! This is why a streaming producer needs no state of its own: what is in the topic is what has been published, by
+//! definition. The search goes back in growing steps and stops at the first hit, so that it is short as a rule.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use chrono::DateTime;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::{Offset, Timestamp};
+use service::kafka::Cluster;
+use tokio_util::sync::CancellationToken;
+
+use crate::publish::{ORIGIN, SSE_ID};
+use crate::resume::{Place, RECENT_MAX, time_of};
+use crate::upstream::Origin;
+
+const STEP: i64 = 1000;
+const STEP_FACTOR: i64 = 10;
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Without any record for so long, the scan starts over.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
+
+/// What the topic tells.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// The last change of the origin asked for.
+    pub(crate) place: Option<Place>,
+    /// Keys of its last changes, oldest first.
+    pub(crate) keys: Vec<String>,
+    /// Whether the topic has any record at all.
+    pub(crate) empty: bool,
+}
+
+/// Scans partition 0 of `topic` backwards; blocks.
+///
+/// # Errors
+/// Kafka does not answer, or `stop` came first.
+pub(crate) fn scan(
+    kafka: &service::kafka::Settings,
+    topic: &str,
+    origin: Origin,
+    stop: &CancellationToken,
+) -> anyhow::Result<Found> {
+    let mut config = kafka.client(&format!("tributary-{topic}-resume"));
+    config
+        // Named because the client asks for one; nothing is committed and no group is joined.
+        .set("group.id", format!("tributary-{topic}-resume"))
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("fetch.queue.backoff.ms", "10")
+        .set("auto.offset.reset", "earliest");
+    let consumer: BaseConsumer<Cluster> = config
+        .create_with_context(Cluster::default())
+        .context("set up the kafka client that reads the topic's end")?;
+    let found = search(&consumer, topic, origin, stop);
+    // Closing a consumer can hang while the broker is gone; nobody waits for it.
+    std::thread::spawn(move || drop(consumer));
+    found.with_context(|| format!("read the end of topic {topic} on {}", kafka.brokers))
+}
+
+fn search(
+    consumer: &BaseConsumer<Cluster>,
+    topic: &str,
+    origin: Origin,
+    stop: &CancellationToken,
+) -> anyhow::Result<Found> {
+    let (low, high) = consumer.fetch_watermarks(topic, 0, ANSWER_TIMEOUT)?;
+    let mut found = Found { empty: high <= low, ..Found::default() };
+    let (mut step, mut end) = (STEP, high);
+    while found.place.is_none() && end > low {
+        let start = (high - step).max(low);
+        read(consumer, topic, origin, start..end, stop, &mut found)?;
+        (end, step) = (start, step.saturating_mul(STEP_FACTOR));
+    }
+    Ok(found)
+}
+
+fn read(
+    consumer: &BaseConsumer<Cluster>,
+    topic: &str,
+    origin: Origin,
+    offsets: std::ops::Range<i64>,
+    stop: &CancellationToken,
+    found: &mut Found,
+) -> anyhow::Result<()> {
+    let mut assignment = TopicPartitionList::new();
+    assignment.add_partition_offset(topic, 0, Offset::Offset(offsets.start))?;
+    consumer.assign(&assignment)?;
+    let mut heard_at = Instant::now();
+    loop {
+        if stop.is_cancelled() {
+            bail!("stopped");
+        }
+        let record = match consumer.poll(Duration::from_millis(200)) {
+            Some(Ok(record)) => record,
+            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
+            // The client goes on by itself after an error that passes; one that stays ends in silence.
+            Some(Err(_)) | None => {
+                if heard_at.elapsed() > SILENCE_MAX {
+                    let reason = consumer.context().error().unwrap_or_else(|| "no records".to_owned());
+                    bail!("nothing came for {} s: {reason}", SILENCE_MAX.as_secs());
+                }
+                continue;
+            }
+        };
+        heard_at = Instant::now();
+        if record.offset() < offsets.end {
+            note(&record, origin, found);
+        }
+        if record.offset() + 1 >= offsets.end {
+            return Ok(());
+        }
+    }
+}
+
+fn note(record: &BorrowedMessage<'_>, origin: Origin, found: &mut Found) {
+    if header(record, ORIGIN) != Some(origin.as_str()) {
+        return;
+    }
+    if let Some(key) = record.key().and_then(|key| str::from_utf8(key).ok()) {
+        found.keys.push(key.to_owned());
+        if found.keys.len() > 2 * RECENT_MAX {
+            found.keys.drain(..RECENT_MAX);
+        }
+    }
+    let Some(id) = header(record, SSE_ID) else { return };
+    let published = match record.timestamp() {
+        Timestamp::NotAvailable => None,
+        Timestamp::CreateTime(ms) | Timestamp::LogAppendTime(ms) => DateTime::from_timestamp_millis(ms),
+    };
+    // A record without any time is no place to resume from: no gap could be told.
+    let Some(at) = time_of(id).or(published) else { return };
+    found.place = Some(Place { id: id.to_owned(), at });
+}
+
+fn header<'a>(record: &'a BorrowedMessage<'_>, key: &str) -> Option<&'a str> {
+    let headers = record.headers()?;
+    let value = headers.iter().find(|header| header.key == key)?.value?;
+    str::from_utf8(value).ok()
+}

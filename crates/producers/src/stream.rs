@@ -1,0 +1,346 @@
+//! A server-sent event stream -> its changes, one connection after the other, none missed between them.
+//!
+//! eventsource-client reads the framing; when to reconnect, and from which event on, is decided here. A change moves
+//! the place to resume from only once it has been handed over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use datasets::{Event, Streamed};
+use eventsource_client::{Client, ClientBuilder, Error, ReconnectOptions, SSE};
+use futures::StreamExt;
+use rand::random;
+use reqwest::Url;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use crate::backoff::Backoff;
+use crate::counts::Kind;
+use crate::fetch::{FetchError, join};
+use crate::http;
+use crate::monitor;
+use crate::publish::{Record, Stopped};
+use crate::resume::{Cursor, Gap};
+use crate::runtime::Runtime;
+use crate::scan::scan;
+use crate::transport::Transport;
+use crate::upstream::{self, Upstream};
+
+/// How long `once` waits for a first change, and how long it goes on from there.
+const ONCE_PATIENCE: Duration = Duration::from_secs(30);
+const ONCE: Duration = Duration::from_secs(1);
+/// Malformed changes are counted each, and logged at most so often.
+const WARN_EVERY: Duration = Duration::from_secs(10);
+
+/// Why a connection is over.
+#[derive(Debug)]
+enum Ended {
+    /// An operator has paused the producer.
+    Paused,
+    /// The real upstream answers: the simulated one has done its duty.
+    WentLive,
+    /// `once` has had its second.
+    Enough,
+    /// It broke, or was never made.
+    Failed(FetchError),
+}
+
+struct Streamer<'a> {
+    runtime: &'a mut Runtime,
+    dataset: &'a dyn Streamed,
+    path: &'static str,
+    transport: Transport,
+    upstream: Upstream,
+    backoff: Backoff,
+    failures: u32,
+    warned_at: Option<Instant>,
+}
+
+/// Streams until the end.
+pub(crate) async fn run(
+    runtime: &mut Runtime,
+    dataset: &dyn Streamed,
+    live: Url,
+    path: &'static str,
+) -> anyhow::Result<()> {
+    let settings = runtime.settings.clone();
+    let client = http::streaming_client(&settings)?;
+    let transport = Transport::new(client, settings.request_timeout, settings.event_bytes_max);
+    let asked = probe(&transport, dataset, live.clone(), path);
+    let upstream = Upstream::choose(&settings, runtime.dataset.name, live, None, asked).await?;
+    let backoff = Backoff::new(settings.backoff_min, settings.backoff_max);
+    let mut streamer =
+        Streamer { runtime, dataset, path, transport, upstream, backoff, failures: 0, warned_at: None };
+    let (Ok(()) | Err(Stopped)) = streamer.run().await;
+    Ok(())
+}
+
+/// Opens the stream and waits for one change that the dataset understands.
+async fn probe(transport: &Transport, dataset: &dyn Streamed, base: Url, path: &str) -> Result<(), String> {
+    let mut events = open(transport, &base, path, None)?;
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(SSE::Event(event)) => {
+                return dataset.parse(&event.data).map(drop).map_err(|error| error.to_string());
+            }
+            Ok(_) => {}
+            Err(error) => return Err(failure(error).to_string()),
+        }
+    }
+    Err("the stream ended at once".to_owned())
+}
+
+type Events = eventsource_client::BoxStream<eventsource_client::Result<SSE>>;
+
+fn open(transport: &Transport, base: &Url, path: &str, from: Option<&str>) -> Result<Events, String> {
+    // One connection and no more: waiting and trying again is this module's own.
+    let once = ReconnectOptions::reconnect(false).retry_initial(false).build();
+    let url = join(base, path);
+    let mut builder = ClientBuilder::for_url(url.as_str())
+        .map_err(|error| format!("{url}: {error}"))?
+        .reconnect(once)
+        .redirect_limit(0);
+    if let Some(id) = from {
+        builder = builder.last_event_id(id.to_owned());
+    }
+    Ok(builder.build_with_transport(transport.clone()).stream())
+}
+
+fn failure(error: Error) -> FetchError {
+    let retry = |kind, what: &str| FetchError::Retry { kind, what: what.to_owned(), after: None };
+    match error {
+        Error::Transport(error) => match error.inner().downcast_ref::<FetchError>() {
+            Some(known) => known.clone(),
+            None => retry(Kind::Transport, &error.to_string()),
+        },
+        Error::Eof => retry(Kind::Transport, "the stream ended"),
+        Error::UnexpectedEof => retry(Kind::Transport, "the stream ended in the middle of an event"),
+        Error::TimedOut => retry(Kind::Timeout, "the stream fell silent"),
+        // The place that we were given back is not even a header's value.
+        Error::InvalidParameter(error) => FetchError::RequestRefused(error.to_string()),
+        other => FetchError::Malformed(other.to_string()),
+    }
+}
+
+impl Streamer<'_> {
+    async fn run(&mut self) -> Result<(), Stopped> {
+        loop {
+            self.runtime.counts.origin(self.upstream.origin());
+            let mut cursor = self.find_place().await?;
+            while self.connections(&mut cursor).await? {}
+            if self.runtime.once {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Serves one connection and the wait after it; returns whether the next one continues where it ended.
+    async fn connections(&mut self, cursor: &mut Cursor) -> Result<bool, Stopped> {
+        self.runtime.gate().await?;
+        self.runtime.kafka_takes().await?;
+        let ended = self.connection(cursor).await?;
+        let error = match ended {
+            Ended::Paused => return Ok(true),
+            Ended::WentLive | Ended::Enough => return Ok(false),
+            Ended::Failed(error) => error,
+        };
+        let after = match &error {
+            FetchError::Retry { after, .. } => *after,
+            FetchError::Malformed(_) => None,
+            FetchError::RequestRefused(_) if cursor.last_event_id().is_some() => {
+                // A place that has become invalid would be refused for ever.
+                cursor.forget_place();
+                None
+            }
+            FetchError::RequestRefused(_) | FetchError::Refused(_) => {
+                Some(self.runtime.settings.refused_wait)
+            }
+        };
+        if let Some(min) = self.transport.retry() {
+            self.backoff.start_from(min);
+        }
+        self.failures += 1;
+        let wait = self.backoff.next(random(), after);
+        self.runtime.failed(self.upstream.base().as_str(), &error, self.failures, wait);
+        if self.runtime.once {
+            return Ok(false);
+        }
+        let rechecked =
+            self.upstream.probe_at().map_or(wait, |at| at.saturating_duration_since(Instant::now()));
+        self.runtime.sleep(wait.min(rechecked)).await?;
+        Ok(!self.went_live().await)
+    }
+
+    async fn connection(&mut self, cursor: &mut Cursor) -> Result<Ended, Stopped> {
+        let mut events = match open(&self.transport, self.upstream.base(), self.path, cursor.last_event_id())
+        {
+            Ok(events) => events,
+            Err(what) => return Ok(Ended::Failed(FetchError::RequestRefused(what))),
+        };
+        cursor.connected();
+        let idle = self.runtime.settings.idle_timeout;
+        let mut idle_at = Instant::now() + idle;
+        let mut enough_at = self.runtime.once.then(|| Instant::now() + ONCE_PATIENCE);
+        let mut any = false;
+        let mut paused = self.runtime.paused.clone();
+        loop {
+            let event = tokio::select! {
+                event = events.next() => Some(event),
+                () = self.runtime.stop.cancelled() => return Err(Stopped),
+                () = until_paused(&mut paused) => return Ok(Ended::Paused),
+                () = until(self.upstream.probe_at()) => None,
+                () = until(enough_at) => return Ok(Ended::Enough),
+                // Counted by whole events and comments, so that single bytes do not pass for life.
+                () = until(Some(idle_at)) => {
+                    let what = format!("the stream was silent for {:.1} s", idle.as_secs_f64());
+                    return Ok(Ended::Failed(FetchError::Retry { kind: Kind::Timeout, what, after: None }));
+                }
+            };
+            let Some(event) = event else {
+                if self.went_live().await {
+                    return Ok(Ended::WentLive);
+                }
+                continue;
+            };
+            match event {
+                Some(Ok(SSE::Event(event))) => {
+                    if event.event_type == "error" {
+                        let data: String = event.data.chars().take(200).collect();
+                        return Ok(Ended::Failed(FetchError::Malformed(format!(
+                            "the stream says error: {data}"
+                        ))));
+                    }
+                    self.publish(&event, cursor).await?;
+                    if !any {
+                        any = true;
+                        enough_at = enough_at.map(|_| Instant::now() + ONCE);
+                        self.works();
+                    }
+                }
+                Some(Ok(SSE::Connected(_))) => debug!(dataset = self.runtime.dataset.name, "stream open"),
+                Some(Ok(SSE::Comment(_))) => {}
+                Some(Err(error)) => return Ok(Ended::Failed(failure(error))),
+                None => return Ok(Ended::Failed(failure(Error::Eof))),
+            }
+            idle_at = Instant::now() + idle;
+        }
+    }
+
+    async fn publish(
+        &mut self,
+        event: &eventsource_client::Event,
+        cursor: &mut Cursor,
+    ) -> Result<(), Stopped> {
+        let (message, at) = match self.dataset.parse(&event.data) {
+            Ok(Event::Change { message, at }) => (message, at),
+            // A sign of life and nothing else: the place to resume from stays at a change.
+            Ok(Event::Canary) => return Ok(()),
+            Err(error) => {
+                self.reject(&error);
+                return Ok(());
+            }
+        };
+        let counts = Arc::clone(&self.runtime.counts);
+        counts.fetched.add(1);
+        self.runtime.succeeded();
+        let verdict = cursor.judge(&message.key, at);
+        if let Some(gap) = verdict.gap {
+            counts.gaps.add(1);
+            self.say(gap);
+        }
+        if verdict.duplicate {
+            counts.duplicates.add(1);
+        } else {
+            let (key, value) = (message.key.as_str(), message.value.as_slice());
+            let origin = self.upstream.origin();
+            let record = Record { key, value, origin, sse_id: event.id.as_deref() };
+            self.runtime.publisher.send(record).await?;
+        }
+        cursor.advance(&message.key, event.id.as_deref(), at);
+        Ok(())
+    }
+
+    fn say(&self, gap: Gap) {
+        let dataset = self.runtime.dataset.name;
+        match gap {
+            // Told in full where the place was sought.
+            Gap::NoPlace => {}
+            Gap::Late(late) => {
+                let missing_s = late.as_secs();
+                warn!(dataset, missing_s, "stream resumed later than it was left; changes may be missing");
+            }
+        }
+    }
+
+    fn reject(&mut self, error: &datasets::ParseError) {
+        self.runtime.counts.fetched.add(1);
+        self.runtime.counts.rejected.add(1);
+        self.runtime.counts.error(Kind::Malformed);
+        if self.warned_at.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
+            self.warned_at = Some(Instant::now());
+            warn!(dataset = self.runtime.dataset.name, %error, "event rejected");
+        }
+    }
+
+    fn works(&mut self) {
+        self.failures = 0;
+        self.backoff.reset();
+        self.upstream.report(&self.runtime.health);
+    }
+
+    async fn went_live(&mut self) -> bool {
+        let probe = probe(&self.transport, self.dataset, self.upstream.live().clone(), self.path);
+        let limit = self.runtime.settings.probe_timeout;
+        self.upstream.recheck(self.runtime.dataset.name, limit, probe).await
+    }
+
+    /// Seeks in the topic where the stream was left; Kafka's trouble is waited out.
+    async fn find_place(&mut self) -> Result<Cursor, Stopped> {
+        let mut backoff = Backoff::new(self.runtime.settings.backoff_min, Duration::from_secs(10));
+        let origin = self.upstream.origin();
+        let (dataset, topic) = (self.runtime.dataset.name, self.runtime.dataset.topic);
+        loop {
+            let (kafka, stop) = (self.runtime.kafka.clone(), self.runtime.stop.clone());
+            let searched = tokio::task::spawn_blocking(move || scan(&kafka, topic, origin, &stop));
+            let reason = tokio::select! {
+                found = searched => match found {
+                    Ok(Ok(found)) => {
+                        match &found.place {
+                            Some(place) => info!(dataset, last = %place.at, "stream continues where it was left"),
+                            None if found.empty => info!(dataset, "topic is empty, stream begins at the present"),
+                            None => warn!(
+                                dataset, origin = origin.as_str(),
+                                "no change of this origin in the topic, stream begins at the present"
+                            ),
+                        }
+                        return Ok(Cursor::from(found.place, found.keys));
+                    }
+                    Ok(Err(error)) => format!("{error:#}"),
+                    Err(error) => error.to_string(),
+                },
+                () = self.runtime.stop.cancelled() => return Err(Stopped),
+            };
+            let wait = backoff.next(random(), None);
+            self.runtime.counts.error(Kind::Kafka);
+            let text = format!("{reason}; next attempt in {:.1} s", wait.as_secs_f64());
+            warn!(dataset, reason = text, "place to resume from not found yet");
+            self.runtime.health.red(upstream::PART, format!("waits for {}: {text}", monitor::PART));
+            self.runtime.sleep(wait).await?;
+        }
+    }
+}
+
+async fn until_paused(paused: &mut watch::Receiver<bool>) {
+    if paused.wait_for(|paused| *paused).await.is_err() {
+        // Nobody is left who could pause.
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,324 @@
+//! The stream loop against an event stream that breaks, stalls, floods and starts over, and its resume from the topic.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Response;
+use datasets::wikipedia;
+use serde_json::{Value, json};
+use service::health::State;
+use support::{Kafka, Running, Seen, Upstream, answer, broken, endless, flood, settings, wait_for};
+
+const UPSTREAM: &str = "upstream";
+const EVENT_STREAM: &str = "text/event-stream";
+/// 2026-01-02T12:00:00Z.
+const NOON_MS: i64 = 1_767_355_200_000;
+
+fn id(number: i64) -> String {
+    format!(
+        r#"[{{"topic":"eqiad.mediawiki.recentchange","partition":0,"offset":-1}},{{"topic":"codfw.mediawiki.recentchange","partition":0,"timestamp":{}}}]"#,
+        NOON_MS + number * 1000
+    )
+}
+
+fn key(number: i64) -> String {
+    format!("c2a5f6d4-91e0-4c44-9c0e-{number:012}")
+}
+
+/// The change that happens `number` seconds after noon, as the stream frames it.
+fn change(number: i64) -> String {
+    change_with_comment(number, "typo")
+}
+
+fn change_with_comment(number: i64, comment: &str) -> String {
+    let at = chrono::DateTime::from_timestamp_millis(NOON_MS + number * 1000).unwrap();
+    let data = json!({
+        "$schema": "/mediawiki/recentchange/1.0.0",
+        "meta": {"id": key(number), "dt": at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
+            "domain": "nl.wikipedia.org", "stream": "mediawiki.recentchange"},
+        "type": "edit", "wiki": "nlwiki", "title": "Zwaluw", "comment": comment,
+    });
+    format!("event: message\nid: {}\ndata: {data}\n\n", id(number))
+}
+
+fn canary(number: i64) -> String {
+    let data = json!({
+        "$schema": "/mediawiki/recentchange/1.0.0",
+        "meta": {"id": key(number), "dt": "2026-01-02T12:00:00Z", "domain": "canary",
+            "stream": "mediawiki.recentchange"},
+    });
+    format!("event: message\nid: {}\ndata: {data}\n\n", id(number))
+}
+
+fn changes(numbers: std::ops::Range<i64>) -> String {
+    format!(":ok\n\n{}", numbers.map(change).collect::<String>())
+}
+
+fn start(kafka: &Kafka, url: &str, producer: Value) -> Running {
+    let section = json!({ "base_url": url });
+    Running::start(&wikipedia::DATASET, settings(&kafka.brokers(), &wikipedia::DATASET, section, producer))
+}
+
+fn keys(kafka: &Kafka) -> Vec<String> {
+    kafka.records().into_iter().map(|record| record.key).collect()
+}
+
+fn expected(numbers: std::ops::Range<i64>) -> Vec<String> {
+    numbers.map(key).collect()
+}
+
+/// The first connection gives three changes and then `end`; the second one must continue, and gives three more.
+async fn continues(
+    words: &str,
+    producer: Value,
+    end: impl Fn() -> Response<Body> + Clone + Send + Sync + 'static,
+) {
+    let kafka = Kafka::start(&wikipedia::DATASET);
+    let told = Arc::new(AtomicBool::new(false));
+    let go_on = Arc::clone(&told);
+    let upstream = Upstream::start(move |number, seen: &Seen| match number {
+        0 => end(),
+        _ if !told.load(Ordering::SeqCst) => answer(503, "text/plain", "not yet"),
+        // From the last change on, inclusive: the upstream resumes by time.
+        _ if seen.last_event_id() == Some(&id(2)) => answer(200, EVENT_STREAM, endless(&changes(2..6))),
+        _ => answer(400, "text/plain", "wrong place"),
+    })
+    .await;
+    let producer = start(&kafka, &upstream.url, producer);
+    producer.wait_for_reason(UPSTREAM, words).await;
+    go_on.store(true, Ordering::SeqCst);
+    wait_for("six changes", || kafka.written() >= 6).await;
+    producer.stop().await.unwrap();
+    assert_eq!(keys(&kafka), expected(0..6), "each once and in order");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stream_cut_in_the_middle_of_an_event_continues_without_gap_or_double() {
+    continues("503", json!({}), || {
+        let half = change(3);
+        // The canary is no place to continue from.
+        answer(200, EVENT_STREAM, format!("{}{}{}", changes(0..3), canary(50), &half[..half.len() / 2]))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connection_that_breaks_continues_without_gap_or_double() {
+    continues("503", json!({}), || answer(200, EVENT_STREAM, broken(&changes(0..3)))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_stream_is_opened_again() {
+    continues("503", json!({"idle_timeout": "200ms"}), || answer(200, EVENT_STREAM, endless(&changes(0..3))))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dribble_of_single_bytes_does_not_pass_for_life() {
+    continues("503", json!({"idle_timeout": "300ms"}), || {
+        use futures::StreamExt;
+        let start: Result<_, std::io::Error> = Ok(changes(0..3));
+        let dribble = futures::stream::repeat(()).then(|()| async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            Ok("x".to_owned())
+        });
+        answer(200, EVENT_STREAM, Body::from_stream(futures::stream::iter([start]).chain(dribble)))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn endless_line_is_cut_at_the_limit() {
+    continues("503", json!({"event_bytes_max": 20000}), || {
+        use futures::StreamExt;
+        let start: Result<_, std::io::Error> = Ok(format!("{}data: ", changes(0..3)));
+        let line = futures::stream::repeat_with(|| Ok("x".repeat(1000)));
+        answer(200, EVENT_STREAM, Body::from_stream(futures::stream::iter([start]).chain(line)))
+    })
+    .await;
+}
+
+/// An upstream that answers with `bad` is no event stream: the health says `words`.
+async fn refuses(words: &str, bad: impl Fn() -> Response<Body> + Clone + Send + Sync + 'static) {
+    let kafka = Kafka::start(&wikipedia::DATASET);
+    let upstream = Upstream::start(move |_, _| bad()).await;
+    let producer = start(&kafka, &upstream.url, json!({"request_timeout": "200ms", "event_bytes_max": 5000}));
+    producer.wait_for_reason(UPSTREAM, words).await;
+    producer.wait_for_state(UPSTREAM, State::Red).await;
+    producer.stop().await.unwrap();
+    assert_eq!(kafka.written(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn html_page_is_no_stream() {
+    refuses("text/html, not with text/event-stream", || answer(200, "text/html", "<html>log in</html>"))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flood_without_any_line_is_cut_at_the_limit() {
+    refuses("more than 5000 bytes", || answer(200, EVENT_STREAM, flood("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx")))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redirected_stream_is_not_followed() {
+    let elsewhere = Upstream::start(|_, _| answer(200, EVENT_STREAM, changes(0..3))).await;
+    let location = elsewhere.url.clone();
+    refuses("which is not followed", move || {
+        let mut response = answer(307, "text/plain", "");
+        response.headers_mut().insert("location", location.parse().unwrap());
+        response
+    })
+    .await;
+    assert!(elsewhere.seen().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retry_after_of_a_stream_is_honoured() {
+    let kafka = Kafka::start(&wikipedia::DATASET);
+    let upstream = Upstream::start(|number, _| {
+        if number > 0 {
+            return answer(200, EVENT_STREAM, endless(&changes(0..3)));
+        }
+        let mut response = answer(429, "text/plain", "Too Many Requests");
+        response.headers_mut().insert("retry-after", "2".parse().unwrap());
+        response
+    })
+    .await;
+    let producer = start(&kafka, &upstream.url, json!({}));
+    wait_for("three changes", || kafka.written() == 3).await;
+    producer.stop().await.unwrap();
+    let seen = upstream.seen();
+    assert_eq!(seen.len(), 2);
+    assert!(seen[1].at - seen[0].at >= Duration::from_secs(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn place_that_the_upstream_refuses_is_given_up_rather_than_asked_for_ever() {
+    let kafka = Kafka::start(&wikipedia::DATASET);
+    let upstream = Upstream::start(|number, seen: &Seen| match (number, seen.last_event_id()) {
+        (0, _) => answer(200, EVENT_STREAM, changes(0..3)),
+        (_, Some(_)) => answer(400, "text/plain", "bad Last-Event-ID"),
+        (_, None) => answer(200, EVENT_STREAM, endless(&changes(3..6))),
+    })
+    .await;
+    let producer = start(&kafka, &upstream.url, json!({}));
+    wait_for("six changes", || kafka.written() == 6).await;
+    producer.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pause_closes_the_stream_and_resume_continues_it() {
+    let kafka = Kafka::start(&wikipedia::DATASET);
+    let upstream = Upstream::start(|number, _| {
+        let body = if number == 0 { changes(0..3) } else { changes(2..6) };
+        answer(200, EVENT_STREAM, endless(&body))
+    })
+    .await;
+    let producer = start(&kafka, &upstream.url, json!({}));
+    wait_for("three changes", || kafka.written() == 3).await;
+    producer.paused.send(true).unwrap();
+    producer.wait_for_state("producer", State::Yellow).await;
+    assert_eq!(upstream.seen().len(), 1);
+    producer.paused.send(false).unwrap();
+    wait_for("six changes", || kafka.written() >= 6).await;
+    producer.stop().await.unwrap();
+    assert_eq!(upstream.seen()[1].last_event_id(), Some(id(2).as_str()));
+    assert_eq!(keys(&kafka), expected(0..6));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn auto_changes_from_the_simulator_to_the_live_stream_once_it_answers() {
+    let kafka = Kafka::start(&wikipedia::DATASET);
+    let simulator = Upstream::start(|_, _| answer(200, EVENT_STREAM, endless(&changes(0..3)))).await;
+    let serves = Arc::new(AtomicBool::new(false));
+    let serve = Arc::clone(&serves);
+    let live = Upstream::start(move |_, _| {
+        if serves.load(Ordering::SeqCst) {
+            answer(200, EVENT_STREAM, endless(&changes(100..103)))
+        } else {
+            answer(200, "text/html", "<html>log in</html>")
+        }
+    })
+    .await;
+    let auto = json!({"upstreams": "auto", "simulator": simulator.url, "probe_every": "100ms"});
+    let producer = start(&kafka, &live.url, auto);
+    wait_for("simulated changes", || kafka.written() == 3).await;
+    producer.wait_for_state(UPSTREAM, State::Yellow).await;
+    assert!(producer.reason(UPSTREAM).contains("text/html"), "{}", producer.reason(UPSTREAM));
+    serve.store(true, Ordering::SeqCst);
+    wait_for("live changes", || kafka.written() == 6).await;
+    producer.wait_for_state(UPSTREAM, State::Green).await;
+    producer.stop().await.unwrap();
+    let origins: Vec<String> = kafka.records().into_iter().map(|record| record.origin).collect();
+    assert_eq!(origins, ["simulated", "simulated", "simulated", "live", "live", "live"]);
+    assert!(
+        live.seen().iter().all(|seen| seen.last_event_id().is_none()),
+        "a simulated place means nothing there"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn record_too_large_for_kafka_is_rejected_and_the_next_ones_flow() {
+    let kafka = Kafka::start(&wikipedia::DATASET);
+    let upstream = Upstream::start(|_, _| {
+        let large = change_with_comment(0, &"x".repeat(1_020_000));
+        answer(200, EVENT_STREAM, endless(&format!(":ok\n\n{large}{}", change(1))))
+    })
+    .await;
+    let producer = start(&kafka, &upstream.url, json!({}));
+    wait_for("the small change", || kafka.written() == 1).await;
+    producer.stop().await.unwrap();
+    assert_eq!(keys(&kafka), [key(1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn once_streams_for_a_second_and_ends() {
+    let kafka = Kafka::start(&wikipedia::DATASET);
+    let upstream = Upstream::start(|_, _| answer(200, EVENT_STREAM, endless(&changes(0..3)))).await;
+    let section = json!({ "base_url": upstream.url });
+    let settings = settings(&kafka.brokers(), &wikipedia::DATASET, section, json!({}));
+    Running::once(&wikipedia::DATASET, settings).end().await.unwrap();
+    assert_eq!(kafka.written(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn restarted_producer_resumes_from_the_last_change_of_its_own_origin() {
+    let kafka = Kafka::start(&wikipedia::DATASET);
+    let first = Upstream::start(|_, _| {
+        // The canary comes last and is no place to resume from.
+        answer(200, EVENT_STREAM, endless(&format!("{}{}", changes(0..3), canary(50))))
+    })
+    .await;
+    let producer = start(&kafka, &first.url, json!({}));
+    wait_for("three changes", || kafka.written() == 3).await;
+    producer.stop().await.unwrap();
+
+    // What another origin has published in between is not looked at, however much it is.
+    let simulator = Upstream::start(|_, _| answer(200, EVENT_STREAM, endless(&changes(1000..4000)))).await;
+    let simulated = json!({"upstreams": "simulated", "simulator": simulator.url});
+    let producer = start(&kafka, &first.url, simulated);
+    wait_for("simulated changes", || kafka.written() == 3003).await;
+    producer.stop().await.unwrap();
+    assert_eq!(simulator.seen()[0].last_event_id(), None);
+
+    let second = Upstream::start(|_, _| answer(200, EVENT_STREAM, endless(&changes(1..5)))).await;
+    let producer = start(&kafka, &second.url, json!({}));
+    wait_for("two more changes", || kafka.written() >= 3005).await;
+    producer.stop().await.unwrap();
+    assert_eq!(second.seen()[0].last_event_id(), Some(id(2).as_str()));
+    let live: Vec<String> = kafka
+        .records()
+        .into_iter()
+        .filter(|record| record.origin == "live")
+        .map(|record| record.key)
+        .collect();
+    assert_eq!(live, expected(0..5), "each once and in order");
+}
