@@ -1,0 +1,188 @@
+//! A column's type and the route's options -> its codec, or why there is none.
+
+use chrono::FixedOffset;
+
+use super::time::{Epoch, TimeForm, TimeRule};
+use super::{Codec, Width};
+use crate::route::{Bucket, Format, Options};
+use crate::schema::{CqlType, Native};
+
+/// Why a column cannot be filled this way, in words for the route's author.
+pub type Unfit = String;
+
+/// The codec of a table's column.
+///
+/// # Errors
+/// The type cannot be filled at all, or not with these options.
+pub fn for_column(cql: &CqlType, options: &Options) -> Result<Codec, Unfit> {
+    let codec = by_type(cql, options)?;
+    unused(&codec, cql, options)?;
+    Ok(codec)
+}
+
+/// The codec of a CSV field.
+///
+/// # Errors
+/// The options contradict each other.
+pub fn for_csv(options: &Options) -> Result<Codec, Unfit> {
+    if options.time.is_some() || options.bucket.is_some() {
+        return Ok(Codec::TimeText(time_rule(options)?));
+    }
+    Ok(if options.format == Some(Format::Json) { Codec::Json } else { Codec::Plain })
+}
+
+fn by_type(cql: &CqlType, options: &Options) -> Result<Codec, Unfit> {
+    let nested = |inner: &CqlType| by_type(inner, &Options { bucket: None, format: None, ..options.clone() });
+    Ok(match cql {
+        CqlType::Native(native) => by_native(*native, options)?,
+        CqlType::List { frozen: false, .. } => {
+            return Err("a list that is not frozen grows with every redelivery, even under one WRITETIME: \
+                        make it frozen<list<..>> or a set"
+                .to_owned());
+        }
+        CqlType::List { element, .. } | CqlType::Set(element) => Codec::List(Box::new(nested(element)?)),
+        CqlType::Map(key, value) => Codec::Map(Box::new(nested(key)?), Box::new(nested(value)?)),
+        CqlType::Tuple(parts) => Codec::Tuple(parts.iter().map(nested).collect::<Result<_, _>>()?),
+        CqlType::Udt { fields, .. } => Codec::Udt(
+            fields
+                .iter()
+                .map(|(name, inner)| {
+                    Ok((name.clone(), nested(inner).map_err(|why| format!("field {name}: {why}"))?))
+                })
+                .collect::<Result<_, Unfit>>()?,
+        ),
+        CqlType::Vector(..) | CqlType::Other(_) => {
+            return Err(format!("type {cql} cannot be filled by a route"));
+        }
+    })
+}
+
+fn by_native(native: Native, options: &Options) -> Result<Codec, Unfit> {
+    Ok(match native {
+        Native::Text if options.format == Some(Format::Json) => Codec::Json,
+        Native::Text if options.bucket.is_some() || options.time.is_some() => {
+            Codec::TimeText(time_rule(options)?)
+        }
+        Native::Text => Codec::Text,
+        Native::Ascii => Codec::Ascii,
+        Native::Boolean => Codec::Boolean,
+        Native::TinyInt => Codec::Integer(Width::TinyInt),
+        Native::SmallInt => Codec::Integer(Width::SmallInt),
+        Native::Int => Codec::Integer(Width::Int),
+        Native::BigInt => Codec::Integer(Width::BigInt),
+        Native::Float => Codec::Float,
+        Native::Double => Codec::Double,
+        Native::Uuid => Codec::Uuid { time_based: false },
+        Native::TimeUuid => Codec::Uuid { time_based: true },
+        Native::Timestamp => Codec::Timestamp(time_rule(options)?),
+        Native::Date => match options.bucket {
+            Some(Bucket::Day | Bucket::Month) => Codec::DateOf(time_rule(options)?),
+            Some(Bucket::Hour) => return Err("a date has no hours: bucket = \"day\" or \"month\"".to_owned()),
+            None => Codec::Date,
+        },
+        Native::Time => Codec::Time,
+        Native::Inet => Codec::Inet,
+        Native::Blob => Codec::Blob { hex: options.format == Some(Format::Hex) },
+        Native::Counter => {
+            return Err("a counter adds with every redelivery: keep the events and count them".to_owned());
+        }
+        Native::Decimal | Native::VarInt | Native::Duration => {
+            let name = format!("{native:?}").to_lowercase();
+            return Err(format!("type {name} cannot be filled by a route; text keeps the value exactly"));
+        }
+    })
+}
+
+fn time_rule(options: &Options) -> Result<TimeRule, Unfit> {
+    let zone = options.zone.as_deref().map(zone).transpose()?;
+    let form = match options.time.as_deref() {
+        None | Some("rfc3339") => TimeForm::Rfc3339,
+        Some("epoch_s") => TimeForm::Epoch(Epoch::Seconds),
+        Some("epoch_ms") => TimeForm::Epoch(Epoch::Millis),
+        Some("epoch_us") => TimeForm::Epoch(Epoch::Micros),
+        Some("epoch_ns") => TimeForm::Epoch(Epoch::Nanos),
+        Some(pattern) if pattern.contains('%') => {
+            check_pattern(pattern, zone.is_some())?;
+            TimeForm::Pattern { pattern: pattern.to_owned(), zone }
+        }
+        Some(other) => {
+            return Err(format!(
+                "time = {other:?}: expected rfc3339, epoch_s, epoch_ms, epoch_us, epoch_ns or a pattern with %"
+            ));
+        }
+    };
+    if options.zone.is_some() && !matches!(form, TimeForm::Pattern { .. }) {
+        return Err("zone goes with a pattern only: other times carry their own".to_owned());
+    }
+    Ok(TimeRule { form, bucket: options.bucket, truncate: options.truncate })
+}
+
+fn check_pattern(pattern: &str, zone_given: bool) -> Result<(), Unfit> {
+    use chrono::format::{Fixed, Item, StrftimeItems};
+    let items: Vec<Item<'_>> = StrftimeItems::new(pattern).collect();
+    if items.iter().any(|item| matches!(item, Item::Error)) {
+        return Err(format!("time = {pattern:?}: not a pattern of chrono's strftime"));
+    }
+    let offset = |item: &Item<'_>| {
+        matches!(
+            item,
+            Item::Fixed(
+                Fixed::TimezoneOffset
+                    | Fixed::TimezoneOffsetColon
+                    | Fixed::TimezoneOffsetColonZ
+                    | Fixed::TimezoneOffsetZ
+                    | Fixed::RFC2822
+                    | Fixed::RFC3339
+            ) | Item::Numeric(chrono::format::Numeric::Timestamp, _)
+        )
+    };
+    // A literal 'Z' in a pattern is text, not a zone: the author has to say which zone is meant.
+    match (items.iter().any(offset), zone_given) {
+        (false, false) => {
+            Err(format!("time = {pattern:?} has no offset (%z): add zone = \"UTC\" or \"+02:00\""))
+        }
+        (true, true) => Err(format!("time = {pattern:?} has an offset of its own: remove zone")),
+        _ => Ok(()),
+    }
+}
+
+fn zone(text: &str) -> Result<FixedOffset, Unfit> {
+    let wrong = || format!("zone = {text:?}: expected UTC or an offset such as +02:00");
+    let offset = if text == "UTC" { "+00:00" } else { text };
+    offset.parse().map_err(|_| wrong())
+}
+
+// An option that changes nothing is a misunderstanding worth telling.
+fn unused(codec: &Codec, cql: &CqlType, options: &Options) -> Result<(), Unfit> {
+    let timed = has_time(codec);
+    let complaint = |option: &str| Err(format!("{option} has no meaning for type {cql}"));
+    if !timed && options.time.is_some() {
+        return complaint("time");
+    }
+    if !timed && options.zone.is_some() {
+        return complaint("zone");
+    }
+    if !timed && options.truncate {
+        return complaint("truncate");
+    }
+    let bucketed = matches!(codec, Codec::Timestamp(_) | Codec::TimeText(_) | Codec::DateOf(_));
+    if !bucketed && options.bucket.is_some() {
+        return complaint("bucket");
+    }
+    match (options.format, codec) {
+        (None, _) | (Some(Format::Json), Codec::Json) => Ok(()),
+        (Some(Format::Hex | Format::Base64), Codec::Blob { .. }) => Ok(()),
+        (Some(_), _) => complaint("format"),
+    }
+}
+
+fn has_time(codec: &Codec) -> bool {
+    match codec {
+        Codec::Timestamp(_) | Codec::TimeText(_) | Codec::DateOf(_) => true,
+        Codec::List(element) => has_time(element),
+        Codec::Map(key, value) => has_time(key) || has_time(value),
+        Codec::Tuple(parts) => parts.iter().any(has_time),
+        Codec::Udt(fields) => fields.iter().any(|(_, inner)| has_time(inner)),
+        _ => false,
+    }
+}

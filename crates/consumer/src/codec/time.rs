@@ -1,0 +1,129 @@
+//! Times in messages -> milliseconds since 1970, by the route's rule.
+
+use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Utc};
+
+use super::{Scalar, number};
+use crate::route::Bucket;
+
+/// How a column's times are written, and how coarse they become.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TimeRule {
+    /// The form in the message.
+    pub form: TimeForm,
+    /// Cut down to the start of this span.
+    pub bucket: Option<Bucket>,
+    /// Whether what is finer than a millisecond is cut; else it is an error.
+    pub truncate: bool,
+}
+
+/// How a time is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TimeForm {
+    /// `2026-01-02T12:00:00.122Z`
+    Rfc3339,
+    /// A number since 1970.
+    Epoch(Epoch),
+    /// chrono's strftime pattern; times without an offset of their own are in `zone`.
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// The zone of times that carry none.
+        zone: Option<FixedOffset>,
+    },
+}
+
+/// The unit of a number since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Epoch {
+    Seconds,
+    Millis,
+    Micros,
+    Nanos,
+}
+
+impl TimeRule {
+    /// What the rule accepts, as error messages name it.
+    pub(super) fn expected(&self) -> String {
+        match &self.form {
+            TimeForm::Rfc3339 => "a time as 2026-01-02T12:00:00.122Z".to_owned(),
+            TimeForm::Epoch(unit) => {
+                format!("an integer of {} since 1970", format!("{unit:?}").to_lowercase())
+            }
+            TimeForm::Pattern { pattern, .. } => format!("a time as {pattern}"),
+        }
+    }
+
+    /// Milliseconds since 1970, cut to the bucket; `None` where the value is no such time or too fine.
+    pub(super) fn millis(&self, scalar: Scalar<'_>) -> Option<i64> {
+        let (millis, finer) = match (&self.form, scalar) {
+            (TimeForm::Rfc3339, Scalar::String(text) | Scalar::Word(text)) => {
+                exact(DateTime::parse_from_rfc3339(text).ok()?.to_utc())
+            }
+            (TimeForm::Pattern { pattern, zone }, Scalar::String(text) | Scalar::Word(text)) => {
+                exact(by_pattern(text, pattern, *zone)?)
+            }
+            (TimeForm::Epoch(unit), Scalar::Number(literal) | Scalar::Word(literal)) => {
+                let value = number::integer(literal)?;
+                let per_milli = match unit {
+                    Epoch::Seconds => return Some(self.cut(value.checked_mul(1000)?)),
+                    Epoch::Millis => 1,
+                    Epoch::Micros => 1_000,
+                    Epoch::Nanos => 1_000_000,
+                };
+                (value.div_euclid(per_milli), value.rem_euclid(per_milli) != 0)
+            }
+            _ => return None,
+        };
+        if finer && !self.truncate && self.bucket.is_none() {
+            return None;
+        }
+        Some(self.cut(millis))
+    }
+
+    /// The text of a time that was cut by this rule: `2026-11`, `2026-11-21`, `2026-11-21T06`, or RFC 3339.
+    pub(super) fn format(&self, millis: i64) -> Option<String> {
+        let time = DateTime::from_timestamp_millis(millis)?;
+        Some(match self.bucket {
+            Some(Bucket::Hour) => time.format("%Y-%m-%dT%H").to_string(),
+            Some(Bucket::Day) => time.format("%Y-%m-%d").to_string(),
+            Some(Bucket::Month) => time.format("%Y-%m").to_string(),
+            None => time.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true),
+        })
+    }
+
+    fn cut(&self, millis: i64) -> i64 {
+        const HOUR: i64 = 3_600_000;
+        let floor = |unit: i64| millis.div_euclid(unit) * unit;
+        match self.bucket {
+            None => millis,
+            Some(Bucket::Hour) => floor(HOUR),
+            Some(Bucket::Day) => floor(24 * HOUR),
+            Some(Bucket::Month) => {
+                let start = DateTime::from_timestamp_millis(millis)
+                    .and_then(|time| NaiveDate::from_ymd_opt(time.year(), time.month(), 1))
+                    .and_then(|day| day.and_hms_opt(0, 0, 0));
+                // Beyond chrono's calendar (262,000 years) the day is as good a bucket as any.
+                start.map_or(floor(24 * HOUR), |start| start.and_utc().timestamp_millis())
+            }
+        }
+    }
+}
+
+fn exact(time: DateTime<Utc>) -> (i64, bool) {
+    let millis = time.timestamp_millis();
+    let rest = DateTime::from_timestamp_millis(millis).map(|cut| time - cut);
+    (millis, rest.is_none_or(|rest| rest != TimeDelta::zero()))
+}
+
+fn by_pattern(text: &str, pattern: &str, zone: Option<FixedOffset>) -> Option<DateTime<Utc>> {
+    match zone {
+        None => DateTime::parse_from_str(text, pattern).ok().map(|time| time.to_utc()),
+        Some(zone) => {
+            let local = NaiveDateTime::parse_from_str(text, pattern).ok().or_else(|| {
+                NaiveDate::parse_from_str(text, pattern).ok().and_then(|day| day.and_hms_opt(0, 0, 0))
+            })?;
+            zone.from_local_datetime(&local).single().map(|time| time.to_utc())
+        }
+    }
+}

@@ -1,0 +1,411 @@
+//! The Cassandra sink: chunks -> rows -> batches -> acknowledged -> durable -> committed.
+//!
+//! One task owns every state machine (ledger, horizon, batcher) and wires them to the polling thread (`receive`),
+//! to the writes (`write`), to the dead letters and to the probes. It never waits for one of them alone.
+//!
+//! An epoch ends with a revocation, a restarted node or a table that no longer fits: what was in flight is void, and
+//! what is not durable is read again. Rows are idempotent and carry their message's WRITETIME, so that is harmless.
+
+mod events;
+mod refused;
+mod start;
+
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use metrics::counter;
+use service::Service;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use crate::batch::{Batch, Batcher, Limits, Origin};
+use crate::dead_letter::DeadLetters;
+use crate::decode::{Class, DataError, Decoded, Decoder};
+use crate::horizon::{Answer, Horizon};
+use crate::ledger::{Joint, Ledger, SpanId};
+use crate::message::{Chunk, Partition};
+use crate::progress::Progress;
+use crate::receive::{Assignment, Delivery, Receiver};
+use crate::route::Route;
+use crate::routes::{Misfit, Target};
+use crate::settings::Settings;
+use crate::store::{Store, WriteError};
+use crate::write::{Fate, Written, write};
+
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+/// What a revocation or the shutdown gives to writes in flight.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(3);
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+/// Dead letters on their way at most: more poison than that is taken in as it is acknowledged.
+const DEAD_LETTERS_MAX: usize = 1_000;
+
+/// Consumes until the service is told to stop.
+///
+/// # Errors
+/// Something that only an operator can mend, in words.
+pub async fn run(settings: Settings, routes: Vec<Route>, service: Service) -> anyhow::Result<()> {
+    let Some((store, targets)) = start::ready(&settings, &routes, &service).await? else { return Ok(()) };
+    let mut topics: Vec<String> = routes.iter().map(|route| route.topic.clone()).collect();
+    topics.sort();
+    topics.dedup();
+    let group = settings.consumer.group.clone();
+    let receiver = Receiver::start(&settings, topics, &Assignment::Group(group.clone()))?;
+    let dead_letters = DeadLetters::new(&settings.kafka, &group, service.health.clone())?;
+    info!(
+        group,
+        routes = routes.len(),
+        durable_after_s = settings.consumer.durable_after.as_secs_f64(),
+        "consuming"
+    );
+    let engine = Engine::new(settings, routes, store, targets, receiver, dead_letters, service);
+    engine.run().await
+}
+
+struct Engine {
+    settings: Settings,
+    routes: Arc<[Route]>,
+    store: Arc<Store>,
+    targets: Vec<Target>,
+    /// Per topic: the plans of its routes.
+    plans_of: Vec<Vec<usize>>,
+    receiver: Receiver,
+    dead_letters: DeadLetters,
+    service: Service,
+
+    ledger: Ledger,
+    horizon: Horizon,
+    batcher: Batcher,
+    decoder: Decoder,
+    progress: Progress,
+
+    epoch: u64,
+    void: CancellationToken,
+    phase: Phase,
+    leaving: Option<Leaving>,
+
+    writes: JoinSet<Written>,
+    letters: JoinSet<Settled>,
+    probe: JoinSet<Result<Answer, WriteError>>,
+    suspects: JoinSet<(Batch, String, Verdict)>,
+    schema: JoinSet<Result<Vec<Target>, Misfit>>,
+    probe_failures: u32,
+    seeks_left: u32,
+    write_trouble: Arc<Mutex<Option<String>>>,
+}
+
+/// Whether rows may be written.
+#[derive(Debug, PartialEq, Eq)]
+enum Phase {
+    /// The first probe has not been answered yet.
+    Unproved,
+    /// A seek is under way: what still arrives is void.
+    Seeking,
+    /// Yes.
+    Writing,
+    /// The tables do not fit the routes; the schema is read again until they do.
+    Misfit,
+}
+
+/// Partitions are on their way to another member.
+struct Leaving {
+    epoch: u64,
+    partitions: Vec<Partition>,
+    done: Sender<Vec<(Partition, i64)>>,
+    until: Instant,
+}
+
+/// A dead letter that was acknowledged, or given up.
+struct Settled {
+    partition: Partition,
+    span: SpanId,
+    offset: i64,
+    error: DataError,
+    acknowledged_at: Option<Instant>,
+}
+
+/// What a refused row is refused for.
+enum Verdict {
+    /// The row itself: the route fits its table, the statement prepares.
+    Row,
+    /// The table.
+    Table(Misfit),
+}
+
+impl Engine {
+    fn new(
+        settings: Settings,
+        routes: Vec<Route>,
+        store: Arc<Store>,
+        targets: Vec<Target>,
+        receiver: Receiver,
+        dead_letters: DeadLetters,
+        service: Service,
+    ) -> Self {
+        let topics = &receiver.shared.topics;
+        let of_topic = |topic: &String| {
+            let ours = routes.iter().enumerate().filter(|(_, route)| route.topic == *topic);
+            ours.map(|(plan, _)| plan).collect()
+        };
+        Self {
+            plans_of: topics.iter().map(of_topic).collect(),
+            progress: Progress::new(topics.clone()),
+            batcher: batcher(&settings, &targets),
+            horizon: Horizon::new(settings.consumer.durable_after),
+            settings,
+            routes: routes.into(),
+            store,
+            targets,
+            receiver,
+            dead_letters,
+            service,
+            ledger: Ledger::default(),
+            decoder: Decoder::default(),
+            epoch: 0,
+            void: CancellationToken::new(),
+            phase: Phase::Unproved,
+            leaving: None,
+            writes: JoinSet::new(),
+            letters: JoinSet::new(),
+            probe: JoinSet::new(),
+            suspects: JoinSet::new(),
+            schema: JoinSet::new(),
+            probe_failures: 0,
+            seeks_left: 0,
+            write_trouble: Arc::default(),
+        }
+    }
+
+    async fn run(mut self) -> anyhow::Result<()> {
+        let mut ticks = tokio::time::interval(PROBE_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let shutdown = self.service.shutdown.clone();
+        while !shutdown.is_cancelled() {
+            self.dispatch();
+            let hungry = self.hungry();
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => {}
+                Some(control) = self.receiver.control.recv() => self.control(control)?,
+                Some(written) = self.writes.join_next() => self.written(written?),
+                Some(settled) = self.letters.join_next() => self.settled(&settled?),
+                Some(answer) = self.probe.join_next() => self.probed(answer?)?,
+                Some(suspect) = self.suspects.join_next() => self.judged(suspect?),
+                Some(found) = self.schema.join_next() => self.schema_read(found?),
+                _ = ticks.tick() => self.tick(),
+                Some(delivery) = self.receiver.chunks.recv(), if hungry => self.deliver(delivery)?,
+            }
+            self.leave();
+        }
+        self.drain().await;
+        Ok(())
+    }
+
+    // Whether another chunk is wanted now.
+    fn hungry(&self) -> bool {
+        self.phase != Phase::Unproved
+            && self.phase != Phase::Misfit
+            && self.leaving.is_none()
+            && self.batcher.waiting() < self.settings.consumer.in_flight
+            && self.letters.len() + self.suspects.len() < DEAD_LETTERS_MAX
+    }
+
+    fn deliver(&mut self, delivery: Delivery) -> anyhow::Result<()> {
+        // A chunk of a newer epoch is behind the event that begins it.
+        while delivery.epoch > self.epoch {
+            let Ok(control) = self.receiver.control.try_recv() else { break };
+            self.control(control)?;
+        }
+        if delivery.epoch == self.epoch && self.phase == Phase::Writing {
+            self.take_in(delivery.chunk);
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, chunk: Chunk) {
+        let chunk = Arc::new(chunk);
+        let now_ms = chrono::Utc::now().timestamp_millis();
+        for run in chunk.spans() {
+            let partition = run.partition;
+            let plans = self.plans_of[partition.topic].clone();
+            let outcomes = u32::try_from(run.messages.len() * plans.len()).unwrap_or(u32::MAX);
+            let (span, joint) = self.ledger.begin(partition, run.first, run.end, outcomes);
+            self.note(partition, run.first, joint);
+            self.progress.read(partition, run.messages.len());
+            for place in run.messages.clone() {
+                for &plan in &plans {
+                    let origin = Origin { chunk: Arc::clone(&chunk), place, partition, span };
+                    self.decode(plan, origin, now_ms);
+                }
+            }
+        }
+    }
+
+    fn decode(&mut self, plan: usize, origin: Origin, now_ms: i64) {
+        let topic = &self.receiver.shared.topics[origin.partition.topic];
+        let message = origin.chunk.message(topic, origin.partition.number, origin.place);
+        let rows = self.batcher.rows(plan);
+        let before = rows.bytes.len();
+        let decoded = self.decoder.decode(&self.targets[plan].plan, &message, now_ms, rows);
+        match decoded {
+            Ok(Decoded::Row) => {
+                let size = rows.bytes.len() - before;
+                let largest = self.settings.consumer.row_bytes_max;
+                if size > largest {
+                    rows.pop(before);
+                    let reason = format!("the row has {size} bytes, consumer.row_bytes_max is {largest}");
+                    self.bury(origin, DataError { class: Class::Value, reason });
+                } else {
+                    self.batcher.pushed(plan, origin);
+                }
+            }
+            Ok(Decoded::Expired) => {
+                self.progress.expired(origin.partition);
+                let now = self.horizon.now(Instant::now());
+                self.ledger.settle(origin.partition, origin.span, 1, now);
+            }
+            Err(error) => self.bury(origin, error),
+        }
+    }
+
+    // Starts as many writes as may be in flight.
+    fn dispatch(&mut self) {
+        if self.phase != Phase::Writing {
+            return;
+        }
+        while self.writes.len() < self.settings.consumer.in_flight {
+            let dry = self.receiver.chunks.is_empty();
+            let Some(batch) = self.batcher.next(dry) else { break };
+            let trouble = Arc::clone(&self.write_trouble);
+            let note = move |reason| {
+                *locked(&trouble) = Some(reason);
+            };
+            let target = self.targets[batch.plan].clone();
+            self.writes.spawn(write(Arc::clone(&self.store), target, batch, self.void.clone(), note));
+        }
+    }
+
+    fn written(&mut self, Written { batch, fate }: Written) {
+        match fate {
+            // An outcome of before a rewind: the messages are read again, and count then.
+            Fate::Acknowledged(_) | Fate::Refused(_) if !self.current(&batch) => self.batcher.recycle(batch),
+            Fate::Acknowledged(at) => {
+                let now = self.horizon.now(at);
+                for origin in &batch.origins {
+                    self.ledger.settle(origin.partition, origin.span, 1, now);
+                    self.progress.stored(origin.partition);
+                }
+                self.batcher.recycle(batch);
+                *locked(&self.write_trouble) = None;
+                self.commit_if_immediate();
+            }
+            // Every write of a void epoch ends here; the ledger has forgotten its spans.
+            Fate::Void => self.batcher.recycle(batch),
+            Fate::Refused(reason) => match batch.split() {
+                Ok((left, right)) => {
+                    self.batcher.again(right);
+                    self.batcher.again(left);
+                }
+                Err(single) => self.suspect(single, reason),
+            },
+        }
+    }
+
+    fn commit_if_immediate(&mut self) {
+        if self.horizon.is_immediate() {
+            self.commit(Duration::MAX);
+        }
+    }
+
+    fn commit(&mut self, limit: Duration) {
+        let moved = self.ledger.advance(limit);
+        if !moved.is_empty() {
+            self.receiver.store(moved);
+        }
+    }
+
+    fn note(&self, partition: Partition, first: i64, joint: Joint) {
+        let topic = &self.receiver.shared.topics[partition.topic];
+        let number = partition.number;
+        match joint {
+            Joint::Next => {}
+            Joint::Gap { expected, after_commit: true } => {
+                counter!("tributary_offsets_skipped_total", "topic" => topic.clone())
+                    .increment(u64::try_from(first - expected).unwrap_or(0));
+                warn!(
+                    topic,
+                    partition = number,
+                    committed = expected,
+                    first,
+                    "offsets were deleted before they were read"
+                );
+            }
+            Joint::Gap { .. } => {}
+            Joint::Back { expected } => {
+                counter!("tributary_offset_resets_total", "topic" => topic.clone()).increment(1);
+                warn!(
+                    topic,
+                    partition = number,
+                    expected,
+                    first,
+                    "partition starts again: topic recreated or offsets reset"
+                );
+            }
+        }
+    }
+
+    // Whether the ledger still waits for the batch's messages.
+    fn current(&self, batch: &Batch) -> bool {
+        batch.origins.first().is_some_and(|origin| self.ledger.knows(origin.partition, origin.span))
+    }
+
+    // Everything in flight is void from here on. Returns where reading has to go on.
+    fn new_epoch(&mut self) -> Vec<(Partition, i64)> {
+        self.void.cancel();
+        self.void = CancellationToken::new();
+        self.batcher = batcher(&self.settings, &self.targets);
+        self.progress.void(self.ledger.outcomes_left());
+        self.ledger.rewind()
+    }
+
+    // Reads again what is not durable.
+    fn rewind(&mut self) {
+        let targets = self.new_epoch();
+        self.phase = Phase::Seeking;
+        self.seeks_left += 1;
+        counter!("tributary_rewinds_total").increment(1);
+        debug!(?targets, "seeking");
+        self.receiver.seek(targets);
+    }
+
+    async fn drain(mut self) {
+        let until = tokio::time::Instant::now() + DRAIN_PATIENCE;
+        while self.phase == Phase::Writing && !(self.batcher.is_empty() && self.ledger.all_written()) {
+            self.dispatch();
+            tokio::select! {
+                Some(Ok(written)) = self.writes.join_next() => self.written(written),
+                Some(Ok(settled)) = self.letters.join_next() => self.settled(&settled),
+                Some(Ok(suspect)) = self.suspects.join_next() => self.judged(suspect),
+                () = tokio::time::sleep_until(until) => break,
+            }
+        }
+        self.commit_if_immediate();
+        let left: i64 = self.ledger.watermarks().map(|(_, written, durable)| written - durable).sum();
+        info!(
+            stored = self.progress.totals().stored,
+            not_yet_durable = left,
+            "drained; what is not durable is read again"
+        );
+        self.receiver.stop(CLOSE_PATIENCE).await;
+    }
+}
+
+fn batcher(settings: &Settings, targets: &[Target]) -> Batcher {
+    let limits = Limits { rows: settings.consumer.batch_rows, bytes: settings.consumer.batch_bytes };
+    Batcher::new(limits, targets.iter().map(|target| target.plan.width()))
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

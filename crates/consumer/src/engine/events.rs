@@ -1,0 +1,208 @@
+//! What the engine does when something happens beside the messages: rebalances, seeks, probes, changed tables, time.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use tracing::{debug, info, warn};
+
+use super::{DRAIN_PATIENCE, Engine, Leaving, Phase, batcher, locked};
+use crate::horizon::{Answer, Verdict};
+use crate::message::Partition;
+use crate::receive::Control;
+use crate::routes::{Misfit, Target, targets};
+use crate::store::WriteError;
+
+/// Probes that fail in a row before the session is opened anew: the nodes may have other addresses now.
+const FAILURES_BEFORE_RECONNECT: u32 = 5;
+
+impl Engine {
+    pub(super) fn control(&mut self, control: Control) -> anyhow::Result<()> {
+        match control {
+            Control::Assigned(partitions) => {
+                for (partition, committed) in &partitions {
+                    if let Some(committed) = committed {
+                        self.ledger.open(*partition, *committed);
+                    }
+                }
+                info!(partitions = partitions.len(), "partitions assigned");
+            }
+            Control::Revoked { epoch, partitions, done } => {
+                info!(partitions = partitions.len(), "partitions revoked, finishing what is in flight");
+                // What was not sent yet is the successor's.
+                self.batcher = batcher(&self.settings, &self.targets);
+                let until = Instant::now() + DRAIN_PATIENCE;
+                self.leaving = Some(Leaving { epoch, partitions, done, until });
+            }
+            Control::Sought { epoch } => {
+                self.epoch = epoch;
+                self.seeks_left = self.seeks_left.saturating_sub(1);
+                if self.phase == Phase::Seeking && self.seeks_left == 0 {
+                    self.phase = Phase::Writing;
+                }
+            }
+            Control::MissingTopics(missing) if missing.is_empty() => self.service.health.green("topics"),
+            Control::MissingTopics(missing) => self.service.health.red(
+                "topics",
+                format!(
+                    "missing on {}: {}; create them (kafka/create-topics.sh does), they are then read by themselves",
+                    self.settings.kafka.brokers,
+                    missing.join(", ")
+                ),
+            ),
+            Control::Trouble(reason) => debug!(reason, "kafka reports"),
+            Control::Fatal(reason) => bail!("{reason}; a restart goes on from the committed offsets"),
+        }
+        Ok(())
+    }
+
+    // Lets partitions go once their writes are done, or after three seconds.
+    pub(super) fn leave(&mut self) {
+        let Some(leaving) = &self.leaving else { return };
+        if self.phase == Phase::Writing && !self.writes.is_empty() && Instant::now() < leaving.until {
+            return;
+        }
+        let Some(leaving) = self.leaving.take() else { return };
+        if self.horizon.is_immediate() {
+            self.ledger.advance(Duration::MAX);
+        }
+        let ours = |partition: &Partition| leaving.partitions.contains(partition);
+        let durable: Vec<_> = self
+            .ledger
+            .watermarks()
+            .filter(|(partition, ..)| ours(partition))
+            .map(|(partition, _, durable)| (partition, durable))
+            .collect();
+        self.new_epoch();
+        self.ledger.forget(&leaving.partitions);
+        self.epoch = leaving.epoch;
+        // The polling thread may have given up waiting.
+        let _ = leaving.done.send(durable);
+    }
+
+    pub(super) fn probed(&mut self, answer: Result<Answer, WriteError>) -> anyhow::Result<()> {
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.unanswered(&error.to_string());
+                return Ok(());
+            }
+        };
+        match self.horizon.answered(Instant::now(), &answer) {
+            Verdict::First => {
+                self.phase = Phase::Writing;
+                self.answered();
+            }
+            Verdict::Same { durable_up_to } => {
+                self.answered();
+                if let Some(limit) = durable_up_to {
+                    self.commit(limit);
+                }
+            }
+            Verdict::Restarted { reason } => {
+                self.answered();
+                warn!(
+                    reason,
+                    "cassandra may have forgotten acknowledged rows, writing again what is not durable"
+                );
+                // Where the tables do not fit nothing is in flight, and the rewind comes when they do.
+                if self.phase != Phase::Misfit {
+                    self.rewind();
+                }
+            }
+            Verdict::Unanswered => self.unanswered("not every node answers"),
+            Verdict::Replaced => bail!(
+                "cassandra at {} is not the database that was written to so far: none of its nodes is known. \
+                 It lacks rows whose offsets are committed: rewind the group {} with kafka-consumer-groups.sh \
+                 --reset-offsets, then start again",
+                self.settings.cassandra.contact_points,
+                self.settings.consumer.group
+            ),
+        }
+        Ok(())
+    }
+
+    fn answered(&mut self) {
+        self.probe_failures = 0;
+        match locked(&self.write_trouble).clone() {
+            None => self.service.health.green("cassandra"),
+            Some(reason) => self.cassandra_is_red(&reason),
+        }
+    }
+
+    fn unanswered(&mut self, reason: &str) {
+        self.probe_failures += 1;
+        self.cassandra_is_red(reason);
+    }
+
+    fn cassandra_is_red(&self, reason: &str) {
+        let points = &self.settings.cassandra.contact_points;
+        self.service.health.red("cassandra", format!("{points}: {reason}; trying on, nothing is skipped"));
+    }
+
+    pub(super) fn tick(&mut self) {
+        self.report_kafka();
+        self.progress.tick(self.ledger.watermarks(), &self.receiver.shared.ends());
+        if self.probe.is_empty() {
+            self.send_probe();
+        }
+        if self.phase == Phase::Misfit && self.schema.is_empty() {
+            let store = Arc::clone(&self.store);
+            let routes = Arc::clone(&self.routes);
+            self.schema.spawn(async move { targets(&store, &routes).await });
+        }
+    }
+
+    fn report_kafka(&self) {
+        let brokers = &self.settings.kafka.brokers;
+        let shared = &self.receiver.shared;
+        match shared.cluster.error() {
+            Some(error) => {
+                self.service
+                    .health
+                    .red("kafka", format!("{brokers}: {error}; trying on, nothing is skipped"));
+            }
+            None if shared.connected.load(Ordering::Relaxed) => self.service.health.green("kafka"),
+            None => {}
+        }
+    }
+
+    fn send_probe(&mut self) {
+        let store = Arc::clone(&self.store);
+        let writer = self.settings.consumer.group.clone();
+        let reconnect = self.probe_failures >= FAILURES_BEFORE_RECONNECT;
+        if reconnect {
+            self.probe_failures = 0;
+        }
+        self.horizon.sent(Instant::now());
+        self.probe.spawn(async move {
+            if reconnect && let Err(error) = store.reconnect().await {
+                debug!(%error, "session not opened anew");
+            }
+            store.probe(&writer, chrono::Utc::now().timestamp_millis()).await
+        });
+    }
+
+    // The tables do not fit the routes: nothing is written until they do.
+    pub(super) fn misfit(&mut self, misfit: &Misfit) {
+        if self.phase != Phase::Misfit {
+            self.new_epoch();
+            self.phase = Phase::Misfit;
+        }
+        self.service
+            .health
+            .red("schema", format!("{}; nothing is skipped, looking again every second", misfit.describe()));
+    }
+
+    pub(super) fn schema_read(&mut self, found: Result<Vec<Target>, Misfit>) {
+        match found {
+            Ok(targets) => {
+                self.targets = targets;
+                self.service.health.green("schema");
+                self.rewind();
+            }
+            Err(misfit) => self.misfit(&misfit),
+        }
+    }
+}

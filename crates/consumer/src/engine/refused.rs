@@ -1,0 +1,102 @@
+//! What cannot be stored: rows that the table refuses, and messages that never become a row.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tracing::debug;
+
+use super::{Engine, Settled, Verdict};
+use crate::backoff::Backoff;
+use crate::batch::{Batch, Origin};
+use crate::decode::{Class, DataError};
+use crate::plan::Plan;
+use crate::route::Route;
+use crate::routes::{Misfit, targets};
+use crate::rows::CellValue;
+use crate::store::{Store, WriteError};
+
+impl Engine {
+    // A data error: the message becomes a dead letter, and has its outcome when Kafka has that.
+    pub(super) fn bury(&mut self, origin: Origin, error: DataError) {
+        let Origin { chunk, place, partition, span } = origin;
+        let topic = &self.receiver.shared.topics[partition.topic];
+        let message = chunk.message(topic, partition.number, place);
+        let offset = message.offset;
+        debug!(topic, partition = partition.number, offset, %error, "record dead-lettered");
+        let letter = self.dead_letters.letter(&message, &error);
+        let letters = self.dead_letters.clone();
+        let void = self.void.clone();
+        self.letters.spawn(async move {
+            let acknowledged = letters.send(letter, void).await;
+            Settled { partition, span, offset, error, acknowledged_at: acknowledged.then(Instant::now) }
+        });
+    }
+
+    pub(super) fn settled(&mut self, settled: &Settled) {
+        let Settled { partition, span, offset, error, acknowledged_at } = settled;
+        let Some(at) = acknowledged_at else { return };
+        // One dead letter of a message that is read again counts when it is settled for good.
+        if self.ledger.knows(*partition, *span) {
+            self.progress.dead(*partition, error.class, *offset, &error.reason);
+            self.ledger.settle(*partition, *span, 1, self.horizon.now(*at));
+            self.commit_if_immediate();
+        }
+    }
+
+    // A row that is refused alone: is it the row, or has its table changed?
+    pub(super) fn suspect(&mut self, batch: Batch, reason: String) {
+        let store = Arc::clone(&self.store);
+        let routes = Arc::clone(&self.routes);
+        let plan = Arc::clone(&self.targets[batch.plan].plan);
+        let void = self.void.clone();
+        self.suspects.spawn(async move {
+            let verdict = tokio::select! {
+                verdict = judge(&store, &routes, &plan, batch.plan) => verdict,
+                // The batch is no longer current, which is what counts then.
+                () = void.cancelled() => Verdict::Row,
+            };
+            (batch, reason, verdict)
+        });
+    }
+
+    pub(super) fn judged(&mut self, (batch, reason, verdict): (Batch, String, Verdict)) {
+        let Some(origin) = batch.origins.first().cloned() else { return };
+        match verdict {
+            // Judged in an epoch that has ended: it is read again.
+            _ if !self.current(&batch) => {}
+            Verdict::Row => {
+                let plan = &self.targets[batch.plan].plan;
+                let largest = largest_cell(&batch, plan);
+                let reason = format!("{} refused the row: {reason}{largest}", plan.table);
+                self.bury(origin, DataError { class: Class::Refused, reason });
+            }
+            Verdict::Table(misfit) => self.misfit(&misfit),
+        }
+    }
+}
+
+async fn judge(store: &Store, routes: &[Route], plan: &Plan, index: usize) -> Verdict {
+    let mut backoff = Backoff::default();
+    loop {
+        match targets(store, routes).await {
+            // The cluster does not answer: no verdict yet.
+            Err(Misfit::Store(WriteError::Unavailable(_))) => {
+                tokio::time::sleep(backoff.next(rand::random())).await;
+            }
+            Err(misfit) => return Verdict::Table(misfit),
+            // It fits, but differently: rows that were decoded by the old plan are void.
+            Ok(targets) if *targets[index].plan != *plan => return Verdict::Table(Misfit::Changed),
+            Ok(_) => return Verdict::Row,
+        }
+    }
+}
+
+// Oversized keys are what servers refuse most; their message does not name the column.
+fn largest_cell(batch: &Batch, plan: &Plan) -> String {
+    let size = |cell: CellValue<'_>| if let CellValue::Bytes(bytes) = cell { bytes.len() } else { 0 };
+    let sizes = batch.rows.row(0).map(size).zip(&plan.columns);
+    sizes
+        .max_by_key(|(size, _)| *size)
+        .map(|(size, column)| format!(" (largest cell: {}, {size} bytes)", column.name))
+        .unwrap_or_default()
+}

@@ -1,0 +1,47 @@
+//! The consumer: Kafka topics -> Cassandra tables (or CSV files), by routes.
+//!
+//! A message's way: [`receive`] polls it into a chunk, [`decode`] turns its bytes into a row's cells by the [`plan`]
+//! of its [`route`], [`batch`] collects rows, [`mod@write`] hands them to the [`store`], the [`ledger`] follows what is
+//! written, the [`horizon`] says what is durable, and only that is committed. What can never become a row goes to
+//! [`dead_letter`]. The [`engine`] owns these parts and their order. The [`csv_sink`] is the same way into files.
+
+pub mod backoff;
+pub mod batch;
+pub mod codec;
+pub mod csv_sink;
+pub mod dead_letter;
+pub mod decode;
+pub mod engine;
+pub mod horizon;
+pub mod json;
+pub mod ledger;
+pub mod message;
+pub mod path;
+pub mod plan;
+pub mod progress;
+pub mod receive;
+pub mod route;
+pub mod routes;
+pub mod rows;
+pub mod schema;
+pub mod settings;
+pub mod store;
+pub mod write;
+
+use service::Service;
+
+pub use settings::{Settings, Sink};
+
+/// Consumes until the service is told to stop.
+///
+/// # Errors
+/// Something that only an operator can mend, in words.
+pub async fn run(settings: Settings, service: Service) -> anyhow::Result<()> {
+    settings.consumer.check()?;
+    let routes = route::load(&settings.consumer.routes)
+        .map_err(|problems| anyhow::anyhow!(route::listed(&problems)))?;
+    match settings.consumer.sink {
+        Sink::Cassandra => engine::run(settings, routes, service).await,
+        Sink::Csv => csv_sink::run(settings, routes, service).await,
+    }
+}

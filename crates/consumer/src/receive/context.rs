@@ -1,0 +1,191 @@
+//! librdkafka's callbacks: rebalances, statistics, errors.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
+use rdkafka::error::KafkaError;
+use rdkafka::{ClientContext, Offset, Statistics, TopicPartitionList};
+use service::kafka::Cluster;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::message::Partition;
+
+/// How long a revocation may wait for the engine to finish what is in flight; the engine gives itself 3 s.
+const REVOKE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What happens beside the messages.
+#[derive(Debug)]
+pub enum Control {
+    /// Partitions are ours from here on, with the offsets committed for them.
+    Assigned(Vec<(Partition, Option<i64>)>),
+    /// Partitions go to somebody else. What was read before `epoch` is void.
+    Revoked {
+        /// The epoch that begins.
+        epoch: u64,
+        /// Which partitions.
+        partitions: Vec<Partition>,
+        /// Takes the durable watermarks, to be committed on the way out.
+        done: mpsc::Sender<Vec<(Partition, i64)>>,
+    },
+    /// A seek is done: reading goes on in this epoch.
+    Sought {
+        /// The epoch that begins.
+        epoch: u64,
+    },
+    /// Topics that do not exist; empty when all do.
+    MissingTopics(Vec<String>),
+    /// Something that may pass by itself.
+    Trouble(String),
+    /// The consumer cannot go on.
+    Fatal(String),
+}
+
+/// What the polling thread and its user both see.
+#[derive(Debug)]
+pub struct Shared {
+    /// The topics' names; partitions refer to them by index.
+    pub topics: Vec<String>,
+    /// The broker's troubles.
+    pub cluster: Cluster,
+    /// Whether a broker is connected now.
+    pub connected: AtomicBool,
+    pub(super) epoch: AtomicU64,
+    pub(super) paused: AtomicBool,
+    pub(super) all_topics_seen: AtomicBool,
+    ends: Mutex<BTreeMap<Partition, i64>>,
+    /// The first offset that was read of each partition since it was assigned.
+    starts: Mutex<BTreeMap<Partition, i64>>,
+    control: UnboundedSender<Control>,
+}
+
+impl Shared {
+    pub(super) fn new(topics: Vec<String>, control: UnboundedSender<Control>) -> Self {
+        Self {
+            topics,
+            cluster: Cluster::default(),
+            connected: AtomicBool::new(false),
+            epoch: AtomicU64::new(0),
+            paused: AtomicBool::new(false),
+            all_topics_seen: AtomicBool::new(false),
+            ends: Mutex::default(),
+            starts: Mutex::default(),
+            control,
+        }
+    }
+
+    /// The end of each assigned partition, as the broker last told.
+    pub fn ends(&self) -> BTreeMap<Partition, i64> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn starts(&self) -> BTreeMap<Partition, i64> {
+        self.starts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn note_starts(&self, firsts: impl Iterator<Item = (Partition, i64)>) {
+        let mut starts = self.starts.lock().unwrap_or_else(PoisonError::into_inner);
+        for (partition, first) in firsts {
+            starts.entry(partition).or_insert(first);
+        }
+    }
+
+    pub(super) fn tell(&self, control: Control) {
+        // Nobody listens during the shutdown.
+        let _ = self.control.send(control);
+    }
+
+    pub(super) fn next_epoch(&self) -> u64 {
+        self.epoch.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    fn partitions(&self, list: &TopicPartitionList) -> Vec<(Partition, Option<i64>)> {
+        let place = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
+            let topic = self.topics.iter().position(|topic| topic == element.topic())?;
+            let offset = match element.offset() {
+                Offset::Offset(offset) => Some(offset),
+                _ => None,
+            };
+            Some((Partition { topic, number: element.partition() }, offset))
+        };
+        list.elements().iter().filter_map(place).collect()
+    }
+}
+
+pub(super) struct Context {
+    pub(super) shared: Arc<Shared>,
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.shared.cluster.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.shared.cluster.error_reported(&error, reason);
+        self.shared.connected.store(false, Ordering::Relaxed);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        // Broker -1 is a bootstrap address; it closes once the cluster is known.
+        let up = statistics.brokers.values().any(|broker| broker.state == "UP");
+        if up {
+            self.shared.cluster.works();
+        }
+        self.shared.connected.store(up, Ordering::Relaxed);
+        let mut ends = BTreeMap::new();
+        for (topic, name) in self.shared.topics.iter().enumerate() {
+            let Some(known) = statistics.topics.get(name) else { continue };
+            let assigned =
+                known.partitions.values().filter(|partition| partition.desired && partition.ls_offset >= 0);
+            ends.extend(
+                assigned.map(|known| (Partition { topic, number: known.partition }, known.ls_offset)),
+            );
+        }
+        *self.shared.ends.lock().unwrap_or_else(PoisonError::into_inner) = ends;
+    }
+}
+
+impl ConsumerContext for Context {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let Rebalance::Revoke(list) = rebalance else { return };
+        let partitions: Vec<Partition> =
+            self.shared.partitions(list).into_iter().map(|(place, _)| place).collect();
+        // librdkafka keeps a partition paused across a revocation, and would deliver nothing after the next assignment.
+        if let Err(error) = consumer.resume(list) {
+            self.shared.tell(Control::Trouble(format!("resume revoked partitions: {error}")));
+        }
+        let (done, finished) = mpsc::channel();
+        let epoch = self.shared.next_epoch();
+        self.shared
+            .starts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|known, _| !partitions.contains(known));
+        self.shared.tell(Control::Revoked { epoch, partitions, done });
+        // Without an answer nothing is stored: the new owner reads again what may not be durable.
+        let Ok(durable) = finished.recv_timeout(REVOKE_PATIENCE) else { return };
+        let stored = super::list(&self.shared, &durable).and_then(|offsets| consumer.store_offsets(&offsets));
+        if let Err(error) = stored {
+            tracing::debug!(%error, "offsets not stored on the way out");
+        }
+    }
+
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let Rebalance::Assign(list) = rebalance else { return };
+        if self.shared.paused.load(Ordering::Relaxed)
+            && let Err(error) = consumer.pause(list)
+        {
+            self.shared.tell(Control::Trouble(format!("pause new partitions: {error}")));
+        }
+        // Without an answer the first message of each partition tells where reading begins.
+        let committed = consumer.committed_offsets((*list).clone(), Duration::from_secs(3));
+        let partitions =
+            committed.map_or_else(|_| self.shared.partitions(list), |list| self.shared.partitions(&list));
+        self.shared.tell(Control::Assigned(partitions));
+    }
+}
