@@ -1,0 +1,90 @@
+//! The operator's command: arguments -> one subcommand -> an exit code.
+//!
+//! A subcommand is a module with its `Arguments` and its `run`, and one line in [`Command`].
+
+mod demo;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+const EXAMPLES: &str = "\
+Examples:
+  tributary demo                  the whole pipeline in one process, until Ctrl-C
+  tributary demo --seconds 10     the same for ten seconds";
+
+#[derive(Parser)]
+#[command(
+    name = "tributary",
+    version,
+    about = "Runs and looks after the pipeline",
+    before_help = EXAMPLES,
+    disable_help_subcommand = true,
+    arg_required_else_help = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the whole pipeline in this process: no Docker, no Java, no configuration
+    Demo(demo::Arguments),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: start the runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(async {
+        match arguments.command {
+            Command::Demo(arguments) => demo::run(arguments).await,
+        }
+    });
+    let code = match &outcome {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            service::exit_code(error)
+        }
+    };
+    // librdkafka's threads may hang in their destructors while the broker goes away: leave without them.
+    std::process::exit(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn help_begins_with_examples() {
+        let help = Arguments::command().render_help().to_string();
+        assert!(help.starts_with("Examples:"), "{help}");
+    }
+
+    #[test]
+    fn a_demo_of_no_seconds_is_refused() {
+        assert!(Arguments::try_parse_from(["tributary", "demo", "--seconds", "1", "--json"]).is_ok());
+        assert!(Arguments::try_parse_from(["tributary", "demo", "--seconds", "0"]).is_err());
+    }
+
+    #[test]
+    fn a_misspelt_upstream_is_refused_with_those_that_exist() {
+        let refused = Arguments::try_parse_from(["tributary", "demo", "--upstreams", "lve"]);
+        let text = refused.map(|_| ()).unwrap_err().to_string();
+        assert!(text.contains("auto, live, simulated"), "{text}");
+    }
+}
