@@ -1,0 +1,244 @@
+//! One Kafka broker in KRaft mode, which is its own controller: jars or image -> formatted folder -> address.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::jars::{self, Jars};
+use crate::server::{Launch, Server};
+use crate::{Options, Port, StartError, Tools, TopicError, docker, kafka_wire, tools};
+
+pub(crate) const JARS: Jars = Jars { name: "kafka_2.13-4.3.1", pom: include_str!("../poms/kafka.xml") };
+pub(crate) const IMAGE: &str = "apache/kafka:4.3.1";
+
+const START_WITHIN: Duration = Duration::from_secs(120);
+const HEAP_MB: u32 = 512;
+const CLUSTER_ID: &str = "4L6g3nShT-eMCtK--X86sw";
+// As the broker's own start script has them.
+const JVM: [&str; 6] = [
+    "-server",
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35",
+    "-XX:+ExplicitGCInvokesConcurrent",
+    "-Djava.awt.headless=true",
+];
+// Without the hook the logger would close before the broker has told of its own shutdown.
+const LOGGING: &str = "\
+shutdownHook = disable
+rootLogger.level = INFO
+rootLogger.appenderRef.stdout.ref = stdout
+appender.stdout.type = Console
+appender.stdout.name = stdout
+appender.stdout.layout.type = PatternLayout
+appender.stdout.layout.pattern = [%d] %p %m (%c)%n
+";
+
+/// A broker that lives as long as this value; or one that was started elsewhere and is only used.
+#[derive(Debug)]
+pub struct Kafka {
+    brokers: String,
+    server: Option<Server>,
+    _ports: Vec<Port>,
+}
+
+impl Kafka {
+    /// Starts a broker on free ports with an empty folder, and returns when it answers.
+    ///
+    /// # Errors
+    /// See [`StartError`]; the log is kept.
+    #[expect(clippy::needless_pass_by_value, reason = "callers build the options in place")]
+    pub fn start(options: Options) -> Result<Kafka, StartError> {
+        if options.authentication {
+            return Err(StartError::Options("authentication is an option of Cassandra, not of Kafka"));
+        }
+        let tools = tools()?;
+        let ports = [Port::claim().map_err(StartError::Io)?, Port::claim().map_err(StartError::Io)?];
+        let folder = Server::folder("kafka")?;
+        let launch = match &tools {
+            Tools::Jvm { java, maven } => {
+                let jars = JARS.folder(java, maven)?;
+                on_jvm(java, &jars, folder.path(), &ports, &options)?
+            }
+            Tools::Docker { docker } => in_container(docker, folder.path(), &ports, &options)?,
+        };
+        let server = Server::new("kafka", launch, folder);
+        let brokers = ports[0].address();
+        let mut kafka = Kafka { brokers, server: Some(server), _ports: ports.into() };
+        kafka.restart()?;
+        Ok(kafka)
+    }
+
+    /// A broker that someone else started and will stop.
+    #[must_use]
+    pub fn elsewhere(brokers: &str) -> Kafka {
+        Kafka { brokers: brokers.to_owned(), server: None, _ports: Vec::new() }
+    }
+
+    /// `127.0.0.1:PORT`.
+    #[must_use]
+    pub fn brokers(&self) -> String {
+        self.brokers.clone()
+    }
+
+    /// Creates a topic with one replica; returns when every partition has a leader.
+    ///
+    /// # Errors
+    /// When the broker refuses or does not answer; also when the topic exists.
+    pub fn create_topic(
+        &self,
+        name: &str,
+        partitions: i32,
+        configs: &[(&str, &str)],
+    ) -> Result<(), TopicError> {
+        kafka_wire::create_topic(&self.brokers, name, partitions, configs)
+    }
+
+    /// SIGKILL; returns when the broker is gone.
+    pub fn kill(&mut self) {
+        self.own().kill();
+    }
+
+    /// SIGTERM; returns when the broker is gone, killed if it took longer than 30 s.
+    pub fn stop(&mut self) {
+        self.own().stop();
+    }
+
+    /// Starts the broker again on the same port with the same data; one that runs is stopped first.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn restart(&mut self) -> Result<(), StartError> {
+        let brokers = self.brokers.clone();
+        let server = self.own();
+        server.stop();
+        server.start(START_WITHIN, || kafka_wire::ready(&brokers).map_err(|error| error.to_string()))
+    }
+
+    /// SIGSTOP: connections stay open and nothing answers.
+    pub fn pause(&mut self) {
+        self.own().signal("STOP");
+    }
+
+    /// SIGCONT.
+    pub fn resume(&mut self) {
+        self.own().signal("CONT");
+    }
+
+    /// The broker's log.
+    ///
+    /// # Panics
+    /// For a broker that was started elsewhere.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.server.as_ref().expect("a broker that was started elsewhere has its log there").log()
+    }
+
+    /// The process id of the broker while it runs, for reading its CPU time.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.server.as_ref().and_then(Server::pid)
+    }
+
+    fn own(&mut self) -> &mut Server {
+        self.server.as_mut().expect("a broker that was started elsewhere is not ours to stop")
+    }
+}
+
+/// Lines of `server.properties`; `host` is where it listens inside, `logs` where its data is.
+fn settings(host: &str, logs: &str, ports: &[Port; 2], options: &Options) -> Vec<(String, String)> {
+    let [client, controller] = ports;
+    let (client, controller) = (client.number(), controller.number());
+    let defaults = [
+        ("process.roles", "broker,controller".to_owned()),
+        ("node.id", "1".to_owned()),
+        ("listeners", format!("PLAINTEXT://{host}:{client},CONTROLLER://127.0.0.1:{controller}")),
+        ("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{client}")),
+        ("listener.security.protocol.map", "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT".to_owned()),
+        ("inter.broker.listener.name", "PLAINTEXT".to_owned()),
+        ("controller.listener.names", "CONTROLLER".to_owned()),
+        ("controller.quorum.voters", format!("1@127.0.0.1:{controller}")),
+        ("log.dirs", logs.to_owned()),
+        ("auto.create.topics.enable", "false".to_owned()),
+        ("min.insync.replicas", "1".to_owned()),
+        ("offsets.topic.replication.factor", "1".to_owned()),
+        ("offsets.topic.num.partitions", "5".to_owned()),
+        ("transaction.state.log.replication.factor", "1".to_owned()),
+        ("transaction.state.log.min.isr", "1".to_owned()),
+        ("transaction.state.log.num.partitions", "5".to_owned()),
+        ("share.coordinator.state.topic.replication.factor", "1".to_owned()),
+        ("share.coordinator.state.topic.min.isr", "1".to_owned()),
+        ("group.initial.rebalance.delay.ms", "0".to_owned()),
+        // After a SIGKILL the broker may register again only when its old session is over; shipped are 9 s and 2 s.
+        ("broker.session.timeout.ms", "4000".to_owned()),
+        ("broker.heartbeat.interval.ms", "500".to_owned()),
+    ];
+    options.settings_over(defaults.map(|(name, value)| (name.to_owned(), value)).to_vec())
+}
+
+fn on_jvm(
+    java: &Path,
+    jars: &Path,
+    folder: &Path,
+    ports: &[Port; 2],
+    options: &Options,
+) -> Result<Launch, StartError> {
+    let properties = folder.join("server.properties");
+    let logging = folder.join("log4j2.properties");
+    let data = folder.join("data").display().to_string();
+    let lines: Vec<String> = settings("127.0.0.1", &data, ports, options)
+        .iter()
+        .map(|(name, value)| format!("{name}={value}\n"))
+        .collect();
+    fs::write(&properties, lines.concat()).map_err(StartError::Io)?;
+    fs::write(&logging, LOGGING).map_err(StartError::Io)?;
+    let logging = format!("-Dlog4j2.configurationFile={}", logging.display());
+    let class_path = jars::class_path(jars);
+    let mut format = Command::new(java);
+    format.args(["-Xmx128m", "-XX:TieredStopAtLevel=1", &logging, "-cp", &class_path]);
+    format.args(["kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER_ID, "--config"]);
+    let output = format.arg(&properties).current_dir(folder).output().map_err(StartError::Io)?;
+    if !output.status.success() {
+        let text = [output.stdout, output.stderr].concat();
+        let reason = format!("format Kafka's folder: {}", String::from_utf8_lossy(&text).trim());
+        return Err(StartError::Io(std::io::Error::other(reason)));
+    }
+    let heap = options.heap_mb.unwrap_or(HEAP_MB);
+    let mut arguments: Vec<OsString> = vec![format!("-Xms{heap}m").into(), format!("-Xmx{heap}m").into()];
+    arguments.extend(JVM.map(OsString::from));
+    arguments.extend(options.properties.iter().map(|(name, value)| format!("-D{name}={value}").into()));
+    arguments.extend([logging, "-cp".to_owned(), class_path, "kafka.Kafka".to_owned()].map(OsString::from));
+    arguments.push(properties.into());
+    Ok(Launch::Jvm { java: java.to_path_buf(), arguments })
+}
+
+fn in_container(
+    docker: &Path,
+    folder: &Path,
+    ports: &[Port; 2],
+    options: &Options,
+) -> Result<Launch, StartError> {
+    docker::pull(docker, IMAGE)?;
+    let heap = options.heap_mb.unwrap_or(HEAP_MB);
+    let client = ports[0].number();
+    let container = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut arguments: Vec<String> = ["create", "--name", &container].map(str::to_owned).to_vec();
+    arguments.extend(["--publish".to_owned(), format!("127.0.0.1:{client}:{client}")]);
+    let opts: Vec<String> =
+        options.properties.iter().map(|(name, value)| format!("-D{name}={value}")).collect();
+    let mut variables = vec![
+        format!("CLUSTER_ID={CLUSTER_ID}"),
+        format!("KAFKA_HEAP_OPTS=-Xms{heap}m -Xmx{heap}m"),
+        format!("KAFKA_OPTS={}", opts.join(" ")),
+    ];
+    for (name, value) in settings("0.0.0.0", "/var/lib/kafka/data/logs", ports, options) {
+        // The image's rule: dots become underscores.
+        variables.push(format!("KAFKA_{}={value}", name.replace('.', "_").to_uppercase()));
+    }
+    arguments.extend(variables.into_iter().flat_map(|variable| ["--env".to_owned(), variable]));
+    arguments.push(IMAGE.to_owned());
+    docker::run(docker, &arguments)?;
+    Ok(Launch::Container { docker: docker.to_path_buf(), container })
+}

@@ -1,0 +1,36 @@
+//! Real Kafka and real Cassandra for tests and benchmarks: tools found on this machine -> jars in the cache
+//! (or official images) -> servers on free loopback ports -> addresses for whoever asked.
+//!
+//! Every process is held by a small supervising shell whose standard input is a pipe of ours, so that it dies
+//! with its owner however the owner ends. There is no driver and no runtime here: what a server answers is read
+//! from a handful of protocol frames, which keeps the developers' command quick to build.
+
+mod cache;
+mod cassandra;
+mod cql;
+mod docker;
+mod jars;
+mod kafka;
+mod kafka_wire;
+mod options;
+mod ports;
+mod server;
+mod service;
+mod shared;
+mod supervised;
+mod tools;
+mod wait;
+
+pub use cache::cache;
+pub use cassandra::Cassandra;
+pub use docker::docker_engine;
+pub use jars::prepare;
+pub use kafka::Kafka;
+pub use kafka_wire::TopicError;
+pub use options::Options;
+pub use ports::Port;
+pub use server::StartError;
+pub use service::{Service, StillRunning, binary};
+pub use shared::{CASSANDRA_VARIABLE, KAFKA_VARIABLE, Shared, pair, shared, unique};
+pub use tools::{Missing, Tools, tools};
+pub use wait::wait_for;
