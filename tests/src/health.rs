@@ -1,0 +1,59 @@
+//! A service's own port: its health and its metrics.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use testbed::{Service, wait_for};
+
+/// Waits until a service's `/health` is 200.
+pub fn healthy(service: &Service) {
+    wait_for(&format!("health of {}", service.http()), Duration::from_secs(60), || {
+        assert!(service.is_running(), "ended early:\n{}", service.log());
+        get(service.http(), "/health").filter(|(status, _)| *status == 200).map(drop)
+    });
+}
+
+/// `GET` of a service's own port: status and body, or `None` where nobody answers.
+pub fn get(address: &str, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    write!(stream, "GET {path} HTTP/1.0\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+}
+
+/// Waits until `/health` is 503 and its body has all of `words`; returns the body.
+pub fn red(service: &Service, words: &[&str], within: Duration) -> String {
+    let found = until(within, || {
+        let answer = get(service.http(), "/health");
+        match answer {
+            Some((503, body)) if words.iter().all(|word| body.contains(word)) => Ok(body),
+            _ if !service.is_running() => Err("it ended".to_owned()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    found.unwrap_or_else(|last| panic!("no red health with {words:?}: {last}\n{}", service.log()))
+}
+
+/// The sum of a metric's series whose labels have all of `labels`, such as `outcome="stored"`.
+pub fn metric(service: &Service, name: &str, labels: &[&str]) -> f64 {
+    let (status, body) = get(service.http(), "/metrics").unwrap_or_default();
+    assert_eq!(status, 200, "{body}");
+    let series = body.lines().filter(|line| {
+        line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+            && labels.iter().all(|label| line.contains(label))
+    });
+    series.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+}
+
+// Asks again and again; the last refusal when the time is up.
+pub(crate) fn until<T>(within: Duration, mut probe: impl FnMut() -> Result<T, String>) -> Result<T, String> {
+    let deadline = Instant::now() + within;
+    wait_for("the deadline", within * 2 + Duration::from_secs(60), || match probe() {
+        Err(_) if Instant::now() < deadline => None,
+        answer => Some(answer),
+    })
+}

@@ -1,0 +1,22 @@
+//! What the end-to-end tests share: a world of one's own on real servers, a load with a memory, a judge.
+//!
+//! A test gets a keyspace and topics of its own (`World`), publishes (`Load`, or single messages), starts the real
+//! binaries, and compares what the tables hold with what Kafka has acknowledged (`Expected`).
+
+#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+mod cells;
+mod health;
+mod judge;
+mod load;
+mod publish;
+mod topics;
+mod world;
+
+pub use cells::{fits, text};
+pub use health::{get, healthy, metric, red};
+pub use judge::{all_committed, committed_is_stored, converges, publish_more};
+pub use load::{Expected, Load, Row};
+pub use publish::{Record, publish};
+pub use topics::{DeadLetter, Message, committed, dead_letters, ends, messages};
+pub use world::{World, user};

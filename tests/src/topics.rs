@@ -1,0 +1,107 @@
+//! Looking into topics: what was published, what is dead, what is committed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Headers, Message as _};
+use rdkafka::{Offset, TopicPartitionList};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A message as it is on a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The partition.
+    pub partition: i32,
+    /// The offset.
+    pub offset: i64,
+    /// Milliseconds since 1970.
+    pub timestamp_ms: i64,
+    /// The key as text.
+    pub key: String,
+    /// The value.
+    pub value: Vec<u8>,
+    /// The headers as text.
+    pub headers: BTreeMap<String, String>,
+}
+
+/// A message of a topic of dead letters.
+pub type DeadLetter = Message;
+
+fn consumer(brokers: &str, group: &str) -> BaseConsumer {
+    ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .create()
+        .unwrap()
+}
+
+fn partitions(consumer: &BaseConsumer, topic: &str) -> Vec<i32> {
+    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).unwrap();
+    metadata.topics()[0].partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect()
+}
+
+/// End offsets by partition.
+pub fn ends(brokers: &str, topic: &str) -> BTreeMap<i32, i64> {
+    let consumer = consumer(brokers, "end-to-end");
+    let end = |partition| (partition, consumer.fetch_watermarks(topic, partition, PATIENCE).unwrap().1);
+    partitions(&consumer, topic).into_iter().map(end).collect()
+}
+
+/// Committed offsets of a group by partition; 0 where nothing is committed.
+pub fn committed(brokers: &str, group: &str, topic: &str) -> BTreeMap<i32, i64> {
+    let consumer = consumer(brokers, group);
+    let mut list = TopicPartitionList::new();
+    for partition in partitions(&consumer, topic) {
+        list.add_partition(topic, partition);
+    }
+    let committed = consumer.committed_offsets(list, PATIENCE).unwrap();
+    let offset = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match element.offset()
+    {
+        Offset::Offset(offset) => (element.partition(), offset),
+        _ => (element.partition(), 0),
+    };
+    committed.elements().iter().map(offset).collect()
+}
+
+/// All messages of a topic, by partition and offset.
+pub fn messages(brokers: &str, topic: &str) -> Vec<Message> {
+    let consumer = consumer(brokers, "end-to-end");
+    let ends = ends(brokers, topic);
+    let mut list = TopicPartitionList::new();
+    for (partition, _) in ends.iter().filter(|(_, end)| **end > 0) {
+        list.add_partition_offset(topic, *partition, Offset::Beginning).unwrap();
+    }
+    consumer.assign(&list).unwrap();
+    let mut open: Vec<i32> = list.elements().iter().map(|element| element.partition()).collect();
+    let mut found = Vec::new();
+    while !open.is_empty() {
+        let message = consumer.poll(PATIENCE).expect("a message before the end of the topic").unwrap();
+        let headers = message.headers();
+        let headers = headers.iter().flat_map(|headers| headers.iter()).map(|header| {
+            (header.key.to_owned(), String::from_utf8_lossy(header.value.unwrap_or_default()).into_owned())
+        });
+        found.push(Message {
+            partition: message.partition(),
+            offset: message.offset(),
+            timestamp_ms: message.timestamp().to_millis().unwrap_or_default(),
+            key: String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned(),
+            value: message.payload().unwrap_or_default().to_vec(),
+            headers: headers.collect(),
+        });
+        if message.offset() + 1 >= ends[&message.partition()] {
+            open.retain(|partition| *partition != message.partition());
+        }
+    }
+    found.sort_by_key(|message| (message.partition, message.offset));
+    found
+}
+
+/// The dead letters of a topic, folded by key.
+pub fn dead_letters(brokers: &str, topic: &str) -> BTreeMap<String, DeadLetter> {
+    let letters = messages(brokers, &format!("{topic}.dlq"));
+    letters.into_iter().map(|letter| (letter.key.clone(), letter)).collect()
+}

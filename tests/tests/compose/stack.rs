@@ -1,0 +1,98 @@
+//! The stack of docker-compose.yml under a project name of the tests, removed with its data however they end.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// So that a stack that somebody runs keeps its volumes.
+const PROJECT: &str = "tributary-test";
+
+/// A running stack.
+pub(crate) struct Stack;
+
+impl Stack {
+    /// Builds the image; the time of starting counts from there.
+    pub(crate) fn build() -> Self {
+        let stack = Self;
+        stack.compose(&["build"]);
+        stack
+    }
+
+    /// `docker compose ARGUMENTS`, with its output.
+    ///
+    /// # Panics
+    /// When it fails, with what it said.
+    pub(crate) fn compose(&self, arguments: &[&str]) -> String {
+        run(command().args(arguments))
+    }
+
+    /// `docker ARGUMENTS`, with its output.
+    pub(crate) fn docker(&self, arguments: &[&str]) -> String {
+        run(Command::new("docker").args(arguments))
+    }
+
+    /// A query by `cqlsh` inside the container, as the README gives it.
+    pub(crate) fn cqlsh(&self, query: &str) -> String {
+        self.compose(&["exec", "-T", "cassandra", "cqlsh", "-u", "cassandra", "-p", "cassandra", "-e", query])
+    }
+
+    /// The ids of a service's containers.
+    pub(crate) fn containers(&self, service: &str) -> Vec<String> {
+        self.compose(&["ps", "-q", service]).lines().map(str::to_owned).collect()
+    }
+
+    /// The containers that are not healthy or not done, with their state; empty when all is well.
+    pub(crate) fn troubles(&self) -> Vec<String> {
+        let format = "{{.Service}} {{.State}} {{.Health}} {{.ExitCode}}";
+        let lines = self.compose(&["ps", "-a", "--format", format]);
+        let well = |line: &&str| !line.contains("running healthy") && !line.ends_with("exited  0");
+        lines.lines().filter(well).map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let logs = command().args(["logs", "--no-color", "--tail", "40"]).output();
+            println!(
+                "{}",
+                logs.map(|logs| String::from_utf8_lossy(&logs.stdout).into_owned()).unwrap_or_default()
+            );
+        }
+        let down = ["--profile", "csv", "down", "-v", "--remove-orphans", "--timeout", "20"];
+        // Best effort: a panic here would hide the first one.
+        let _ = command().args(down).output();
+    }
+}
+
+/// The root of the repository.
+pub(crate) fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+fn command() -> Command {
+    let mut command = Command::new("docker");
+    command.current_dir(root()).args(["compose", "-p", PROJECT]);
+    command
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {}\n{said}\n{complaint}", output.status);
+    said
+}
+
+/// Says what is being shown, and how long it took.
+pub(crate) fn show<T>(claim: &str, proof: impl FnOnce() -> T) -> T {
+    let started = Instant::now();
+    let result = proof();
+    println!("{:6.1} s  {claim}", started.elapsed().as_secs_f64());
+    result
+}
+
+/// Tries until `proof` finds something, or panics naming the claim.
+pub(crate) fn within<T>(seconds: u64, claim: &str, proof: impl FnMut() -> Option<T>) -> T {
+    show(claim, || testbed::wait_for(claim, Duration::from_secs(seconds), proof))
+}

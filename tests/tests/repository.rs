@@ -1,0 +1,75 @@
+//! The repository agrees with itself: each dataset has all its parts, each named file exists.
+
+#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+use std::path::{Path, PathBuf};
+
+use datasets::REGISTRY;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn read(file: &str) -> String {
+    std::fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+// Every part that a dataset needs beside its module: what is missing, in words.
+fn missing(name: &str, topic: &str, full_table: &str) -> Vec<String> {
+    let table = full_table.split_once('.').unwrap().1;
+    let file = |path: String| (!root().join(&path).exists()).then(|| format!("{name}: no file {path}"));
+    let line = |path: &str, text: String| {
+        let there = std::fs::read_to_string(root().join(path)).is_ok_and(|file| file.contains(&text));
+        (!there).then(|| format!("{name}: no {text:?} in {path}"))
+    };
+    [
+        file(format!("crates/producers/src/bin/{name}.rs")),
+        file(format!("routes/{name}.toml")),
+        file(format!("cassandra/tables/{table}.cql")),
+        line(&format!("routes/{name}.toml"), format!("topic = \"{topic}\"")),
+        line(&format!("routes/{name}.toml"), format!("table = \"{full_table}\"")),
+        line(&format!("cassandra/tables/{table}.cql"), format!("CREATE TABLE IF NOT EXISTS {full_table} (")),
+        line("cassandra/roles.cql", full_table.to_owned()),
+        line("kafka/topics.conf", format!("{topic} ")),
+        line("kafka/topics.conf", format!("{topic}.dlq ")),
+        line("docker-compose.yml", format!("\n  {name}:")),
+        line("docker/Dockerfile", format!(" {name} ")),
+        line("README.md", format!("| {name} |")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+#[test]
+fn every_dataset_has_all_its_parts() {
+    let missing = REGISTRY.iter().flat_map(|dataset| missing(dataset.name, dataset.topic, dataset.table));
+    let missing: Vec<String> = missing.collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[test]
+fn each_missing_part_is_named() {
+    let found = missing("tides", "tides", "sea.tides");
+    assert_eq!(found.len(), 12, "{found:#?}");
+    assert!(found.contains(&"tides: no file routes/tides.toml".to_owned()), "{found:#?}");
+}
+
+#[test]
+fn every_file_that_the_documents_name_exists() {
+    for document in ["ARCHITECTURE.md", "README.md"] {
+        let text = read(document);
+        // Code between backticks that begins like a path of ours.
+        let folders = ["crates/", "tests/", "routes/", "cassandra/", "kafka/", "docker/"];
+        let named = text
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|code| folders.iter().any(|folder| code.starts_with(folder)));
+        let named: Vec<&str> = named.filter(|code| !code.contains(['<', '*', '{', ' '])).collect();
+        assert!(!named.is_empty(), "{document} names no file");
+        for path in named {
+            assert!(root().join(path).exists(), "{document} names {path}, which does not exist");
+        }
+    }
+}

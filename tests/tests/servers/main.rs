@@ -1,0 +1,14 @@
+//! The pipeline on real Kafka and real Cassandra: every claim that the README makes of it.
+
+#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+mod csv;
+mod datasets;
+mod errors;
+mod faults;
+mod first;
+mod logs;
+mod poison;
+mod rebalance;
+mod redelivery;
+mod shutdown;
