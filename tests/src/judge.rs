@@ -27,7 +27,18 @@ fn difference(rows: &BTreeMap<Uuid, Row>, expected: &Expected) -> String {
     let lost = expected.keys().filter(|id| !rows.contains_key(id)).count();
     let strange = rows.keys().filter(|id| !expected.contains_key(id)).count();
     let stale = rows.iter().filter(|(id, row)| expected.get(id).is_some_and(|known| known != *row)).count();
-    format!("{lost} of {} lost, {strange} never acknowledged, {stale} stale or different", expected.len())
+    let examples: Vec<String> = rows
+        .iter()
+        .filter_map(|(id, found)| Some((id, found, expected.get(id)?)))
+        .filter(|(_, found, known)| found != known)
+        .take(5)
+        .map(|(id, found, known)| format!("\n  {id}: {found:?}, expected {known:?}"))
+        .collect();
+    format!(
+        "{lost} of {} lost, {strange} never acknowledged, {stale} stale or different{}",
+        expected.len(),
+        examples.concat()
+    )
 }
 
 /// Waits until a group has committed all of a topic.

@@ -1,7 +1,9 @@
 //! A load with a memory: publishes users at a rate and remembers what Kafka acknowledged.
 //!
 //! One message in five updates an earlier id. What the table must hold in the end is, per id, the acknowledged
-//! message with the greatest WRITETIME, which is computed here from (timestamp, offset) independently.
+//! message with the greatest WRITETIME, which is computed here from (timestamp, offset) independently. Both are read
+//! from the topic: a broker that already had a message acknowledges it without its offset, which librdkafka then
+//! counts up from -1 through the batch.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rdkafka::ClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::message::{DeliveryResult, Message as _};
+use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 use uuid::Uuid;
 
@@ -48,12 +50,10 @@ struct Acknowledged {
     latest: Mutex<Vec<Uuid>>,
 }
 
-#[derive(Clone)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 struct Version {
     id: Uuid,
     number: String,
-    // Unknown where the broker had it already: it acknowledges a repeated message without its offset.
-    writetime: Option<i64>,
 }
 
 struct Context(Arc<Acknowledged>);
@@ -65,13 +65,10 @@ impl ProducerContext for Context {
 
     fn delivery(&self, result: &DeliveryResult<'_>, opaque: Self::DeliveryOpaque) {
         let (id, number) = *opaque;
-        let message = match result {
-            Ok(message) => message,
-            Err((error, _)) => panic!("a message without a time limit failed: {error}"),
-        };
-        let timestamp_ms = message.timestamp().to_millis().unwrap();
-        let writetime = (message.offset() >= 0).then(|| timestamp_ms * 1000 + message.offset() % 1000);
-        self.0.versions.lock().unwrap().push(Version { id, number, writetime });
+        if let Err((error, _)) = result {
+            panic!("a message without a time limit failed: {error}");
+        }
+        self.0.versions.lock().unwrap().push(Version { id, number });
         self.0.users.lock().unwrap().insert(id);
         self.0.latest.lock().unwrap().push(id);
     }
@@ -111,13 +108,12 @@ impl Load {
     pub fn stop(self) -> Expected {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap();
-        let mut versions = std::mem::take(&mut *self.acknowledged.versions.lock().unwrap());
-        if versions.iter().any(|version| version.writetime.is_none()) {
-            look_up(&mut versions, &self.brokers, &self.topic);
-        }
+        let versions = std::mem::take(&mut *self.acknowledged.versions.lock().unwrap());
+        let places = places(&self.brokers, &self.topic);
         let mut expected = Expected::new();
-        for Version { id, number, writetime } in versions {
-            let writetime = writetime.unwrap();
+        for version in versions {
+            let writetime = *places.get(&version).expect("an acknowledged message is on its topic");
+            let Version { id, number } = version;
             if expected.get(&id).is_none_or(|row| row.writetime < writetime) {
                 expected.insert(id, Row { first_name: number, last_name: format!("of {id}"), writetime });
             }
@@ -126,19 +122,18 @@ impl Load {
     }
 }
 
-// Finds the missing offsets on the topic, which must hold everything that was acknowledged.
-fn look_up(versions: &mut [Version], brokers: &str, topic: &str) {
-    let mut known = HashMap::new();
+// The WRITETIME of each message on the topic.
+fn places(brokers: &str, topic: &str) -> HashMap<Version, i64> {
+    let mut places = HashMap::new();
     for message in messages(brokers, topic) {
         let value: serde_json::Value = serde_json::from_slice(&message.value).unwrap();
-        let id: Uuid = value["id"].as_str().unwrap().parse().unwrap();
+        let id = value["id"].as_str().unwrap().parse().unwrap();
         let number = value["first_name"].as_str().unwrap().to_owned();
-        known.insert((id, number), message.timestamp_ms * 1000 + message.offset % 1000);
+        let writetime = message.timestamp_ms * 1000 + message.offset % 1000;
+        let twice = places.insert(Version { id, number }, writetime);
+        assert_eq!(twice, None, "{id} is on the topic twice in one version");
     }
-    for version in versions.iter_mut().filter(|version| version.writetime.is_none()) {
-        let place = known.get(&(version.id, version.number.clone()));
-        version.writetime = Some(*place.expect("an acknowledged message is on its topic"));
-    }
+    places
 }
 
 fn publish(producer: &ThreadedProducer<Context>, topic: &str, per_s: u32, stopped: &AtomicBool) {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 
 /// A message to publish. Without a timestamp it has the time of its publication, without a partition Kafka's choice.
@@ -16,12 +17,19 @@ pub struct Record {
     pub timestamp_ms: Option<i64>,
     /// The partition.
     pub partition: Option<i32>,
+    /// The name of a header with the value `x`.
+    pub header: Option<&'static [u8]>,
 }
 
 impl Record {
     /// A message of this value.
     pub fn of(value: impl Into<Vec<u8>>) -> Self {
         Self { value: Some(value.into()), ..Self::default() }
+    }
+
+    /// The same with a header of this name, which Kafka takes as any bytes without NUL.
+    pub fn header(self, name: &'static [u8]) -> Self {
+        Self { header: Some(name), ..self }
     }
 
     /// The same on this partition.
@@ -45,8 +53,9 @@ pub async fn publish(brokers: &str, topic: &str, records: &[Record]) -> Vec<(i32
         .create()
         .unwrap();
     let mut deliveries = Vec::new();
-    for Record { key, value, timestamp_ms, partition } in records {
+    for Record { key, value, timestamp_ms, partition, header } in records {
         let mut record = FutureRecord::<Vec<u8>, Vec<u8>>::to(topic);
+        record.headers = header.map(headers);
         (record.key, record.payload) = (key.as_ref(), value.as_ref());
         (record.timestamp, record.partition) = (*timestamp_ms, *partition);
         deliveries.push(producer.send_result(record).map_err(|(error, _)| error).unwrap());
@@ -58,4 +67,11 @@ pub async fn publish(brokers: &str, topic: &str, records: &[Record]) -> Vec<(i32
     }
     producer.flush(Duration::from_secs(10)).unwrap();
     places
+}
+
+#[expect(unsafe_code, reason = "other clients send names that are not UTF-8; this one has no way to")]
+fn headers(name: &[u8]) -> OwnedHeaders {
+    // SAFETY: rdkafka copies the bytes into a C string and looks at nothing else.
+    let key = unsafe { std::str::from_utf8_unchecked(name) };
+    OwnedHeaders::new().insert(Header { key, value: Some("x") })
 }

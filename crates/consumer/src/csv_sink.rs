@@ -193,6 +193,7 @@ impl CsvSink {
             Control::Assigned(_)
             | Control::Revoked { .. }
             | Control::Sought { .. }
+            | Control::Denied(_)
             | Control::MissingTopics(_) => {}
         }
         Ok(())

@@ -10,15 +10,18 @@ mod events;
 mod refused;
 mod start;
 
+use std::collections::BTreeSet;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use metrics::counter;
 use service::Service;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
+use uuid::Uuid;
 
 use crate::batch::{Batch, Batcher, Limits, Origin};
 use crate::dead_letter::DeadLetters;
@@ -40,6 +43,8 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(3);
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 /// Dead letters on their way at most: more poison than that is taken in as it is acknowledged.
 const DEAD_LETTERS_MAX: usize = 1_000;
+const POLLING_ENDED: &str =
+    "the thread that polls kafka has ended; a restart goes on from the committed offsets";
 
 /// Consumes until the service is told to stop.
 ///
@@ -80,6 +85,9 @@ struct Engine {
     decoder: Decoder,
     progress: Progress,
 
+    /// Nodes of the database that the group has written to, as far as its commits tell.
+    written_to: BTreeSet<Uuid>,
+    denied: bool,
     epoch: u64,
     void: CancellationToken,
     phase: Phase,
@@ -127,6 +135,8 @@ struct Settled {
 
 /// What a refused row is refused for.
 enum Verdict {
+    /// Nothing any more: the table took it at that time.
+    Taken(Instant),
     /// The row itself: the route fits its table, the statement prepares.
     Row,
     /// The table.
@@ -162,6 +172,8 @@ impl Engine {
             service,
             ledger: Ledger::default(),
             decoder: Decoder::default(),
+            written_to: BTreeSet::new(),
+            denied: false,
             epoch: 0,
             void: CancellationToken::new(),
             phase: Phase::Unproved,
@@ -182,19 +194,21 @@ impl Engine {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let shutdown = self.service.shutdown.clone();
         while !shutdown.is_cancelled() {
-            self.dispatch();
+            self.dispatch(self.receiver.chunks.is_empty());
             let hungry = self.hungry();
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => {}
-                Some(control) = self.receiver.control.recv() => self.control(control)?,
+                control = self.receiver.control.recv() => self.control(control.context(POLLING_ENDED)?)?,
                 Some(written) = self.writes.join_next() => self.written(written?),
                 Some(settled) = self.letters.join_next() => self.settled(&settled?),
                 Some(answer) = self.probe.join_next() => self.probed(answer?)?,
                 Some(suspect) = self.suspects.join_next() => self.judged(suspect?),
                 Some(found) = self.schema.join_next() => self.schema_read(found?),
                 _ = ticks.tick() => self.tick(),
-                Some(delivery) = self.receiver.chunks.recv(), if hungry => self.deliver(delivery)?,
+                delivery = self.receiver.chunks.recv(), if hungry => {
+                    self.deliver(delivery.context(POLLING_ENDED)?)?;
+                }
             }
             self.leave();
         }
@@ -217,6 +231,7 @@ impl Engine {
             let Ok(control) = self.receiver.control.try_recv() else { break };
             self.control(control)?;
         }
+        self.allowed();
         if delivery.epoch == self.epoch && self.phase == Phase::Writing {
             self.take_in(delivery.chunk);
         }
@@ -269,13 +284,12 @@ impl Engine {
         }
     }
 
-    // Starts as many writes as may be in flight.
-    fn dispatch(&mut self) {
+    // Starts as many writes as may be in flight; part-filled batches only where the input is dry.
+    fn dispatch(&mut self, dry: bool) {
         if self.phase != Phase::Writing {
             return;
         }
         while self.writes.len() < self.settings.consumer.in_flight {
-            let dry = self.receiver.chunks.is_empty();
             let Some(batch) = self.batcher.next(dry) else { break };
             let trouble = Arc::clone(&self.write_trouble);
             let note = move |reason| {
@@ -290,16 +304,7 @@ impl Engine {
         match fate {
             // An outcome of before a rewind: the messages are read again, and count then.
             Fate::Acknowledged(_) | Fate::Refused(_) if !self.current(&batch) => self.batcher.recycle(batch),
-            Fate::Acknowledged(at) => {
-                let now = self.horizon.now(at);
-                for origin in &batch.origins {
-                    self.ledger.settle(origin.partition, origin.span, 1, now);
-                    self.progress.stored(origin.partition);
-                }
-                self.batcher.recycle(batch);
-                *locked(&self.write_trouble) = None;
-                self.commit_if_immediate();
-            }
+            Fate::Acknowledged(at) => self.acknowledged(batch, at),
             // Every write of a void epoch ends here; the ledger has forgotten its spans.
             Fate::Void => self.batcher.recycle(batch),
             Fate::Refused(reason) => match batch.split() {
@@ -310,6 +315,17 @@ impl Engine {
                 Err(single) => self.suspect(single, reason),
             },
         }
+    }
+
+    fn acknowledged(&mut self, batch: Batch, at: Instant) {
+        let now = self.horizon.now(at);
+        for origin in &batch.origins {
+            self.ledger.settle(origin.partition, origin.span, 1, now);
+            self.progress.stored(origin.partition);
+        }
+        self.batcher.recycle(batch);
+        *locked(&self.write_trouble) = None;
+        self.commit_if_immediate();
     }
 
     fn commit_if_immediate(&mut self) {
@@ -382,7 +398,8 @@ impl Engine {
     async fn drain(mut self) {
         let until = tokio::time::Instant::now() + DRAIN_PATIENCE;
         while self.phase == Phase::Writing && !(self.batcher.is_empty() && self.ledger.all_written()) {
-            self.dispatch();
+            // Nothing is received any more: what is there is all there is.
+            self.dispatch(true);
             tokio::select! {
                 Some(Ok(written)) = self.writes.join_next() => self.written(written),
                 Some(Ok(settled)) = self.letters.join_next() => self.settled(&settled),

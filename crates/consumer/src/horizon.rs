@@ -49,6 +49,8 @@ pub struct Horizon {
     durable_after: Duration,
     clock: Duration,
     running_since: Option<Instant>,
+    /// Since when some nodes answer and others do not, before the first verdict.
+    incomplete_since: Option<Instant>,
     nodes: BTreeMap<Uuid, Node>,
 }
 
@@ -62,7 +64,13 @@ struct Node {
 impl Horizon {
     /// A horizon that calls rows durable after that much answered time.
     pub fn new(durable_after: Duration) -> Self {
-        Self { durable_after, clock: Duration::ZERO, running_since: None, nodes: BTreeMap::new() }
+        Self {
+            durable_after,
+            clock: Duration::ZERO,
+            running_since: None,
+            incomplete_since: None,
+            nodes: BTreeMap::new(),
+        }
     }
 
     /// The horizon's clock: what an acknowledgement answered at `at` is stamped with.
@@ -84,7 +92,8 @@ impl Horizon {
             return Verdict::Unanswered;
         }
         if self.nodes.is_empty() {
-            if reachable < answer.len() {
+            let since = *self.incomplete_since.get_or_insert(at);
+            if reachable < answer.len() && at.saturating_duration_since(since) < LEFT_OUT_AFTER {
                 return Verdict::Unanswered;
             }
             self.remember(answer);
@@ -112,10 +121,12 @@ impl Horizon {
                     }
                     waiting |= !node.left_out;
                 }
+                // New, or left out from the start: others may have counted on it meanwhile.
                 (None, Some(generation)) => {
                     self.nodes.insert(*host, Node::up(*generation));
+                    restarted = Some(format!("node {host} has appeared"));
                 }
-                // Not known and not reachable: it cannot have acknowledged anything to us.
+                // Left out until it answers.
                 (None, None) => {}
             }
         }
@@ -134,6 +145,11 @@ impl Horizon {
     /// Whether rows are durable at once, since the server syncs before it acknowledges.
     pub fn is_immediate(&self) -> bool {
         self.durable_after.is_zero()
+    }
+
+    /// The nodes that are known by now; none before the first verdict.
+    pub fn hosts(&self) -> impl Iterator<Item = &Uuid> {
+        self.nodes.keys()
     }
 
     fn remember(&mut self, answer: &Answer) {
@@ -263,5 +279,20 @@ mod tests {
         let mut scene = Scene::new();
         assert_eq!(scene.probe(0.0, &[(A, Some(1)), (B, None)]), Verdict::Unanswered);
         assert_eq!(scene.probe(0.0, &[(A, Some(1)), (B, Some(1))]), Verdict::First);
+    }
+
+    #[test]
+    fn a_node_that_is_down_from_the_start_is_left_out_and_rewinds_once_when_it_comes() {
+        let mut scene = Scene::new();
+        let mut waited = 0;
+        while scene.probe(0.0, &[(A, Some(1)), (B, None)]) == Verdict::Unanswered {
+            scene.wait(1.0);
+            waited += 1;
+            assert!(waited < 100, "never begins");
+        }
+        assert_eq!(waited, 10);
+        assert!(matches!(scene.probe(0.0, &[(A, Some(1)), (B, None)]), Verdict::Same { .. }));
+        assert!(matches!(scene.probe(0.0, &[(A, Some(1)), (B, Some(7))]), Verdict::Restarted { .. }));
+        assert!(matches!(scene.probe(0.0, &[(A, Some(1)), (B, Some(7))]), Verdict::Same { .. }));
     }
 }

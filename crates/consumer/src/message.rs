@@ -108,12 +108,11 @@ impl Chunk {
         timestamp_ms: Option<i64>,
         key: Option<&[u8]>,
         value: Option<&[u8]>,
-        headers: impl Iterator<Item = (&'h str, Option<&'h [u8]>)>,
+        headers: impl Iterator<Item = (&'h [u8], Option<&'h [u8]>)>,
     ) {
         let first_header = self.headers.len();
         for (name, value) in headers {
-            let header =
-                Header { name: self.copy(name.as_bytes()), value: value.map(|value| self.copy(value)) };
+            let header = Header { name: self.copy(name), value: value.map(|value| self.copy(value)) };
             self.headers.push(header);
         }
         let record = Record {
@@ -195,7 +194,8 @@ mod tests {
         let mut chunk = Chunk::default();
         let a = Partition { topic: 0, number: 0 };
         let b = Partition { topic: 0, number: 1 };
-        let header = [("origin", Some(&b"live"[..])), ("empty", None), ("origin", Some(&b"simulated"[..]))];
+        let header: [(&[u8], _); 3] =
+            [(b"origin", Some(&b"live"[..])), (b"empty", None), (b"origin", Some(&b"simulated"[..]))];
         chunk.push(a, 5, Some(7), Some(b"k"), Some(b"v"), header.into_iter());
         chunk.push(a, 9, None, None, None, std::iter::empty());
         chunk.push(b, 1, None, None, Some(b""), std::iter::empty());

@@ -17,8 +17,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -26,7 +26,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::{debug, warn};
 
 use context::Context;
-pub use context::{Control, Shared};
+pub use context::{Committed, Control, Shared};
 
 use crate::message::{Chunk, Partition};
 use crate::settings::Settings;
@@ -190,6 +190,18 @@ fn list(shared: &Shared, offsets: &[(Partition, i64)]) -> Result<TopicPartitionL
     Ok(list)
 }
 
+// As `list`, with the note that is to be committed.
+fn annotated(shared: &Shared, offsets: &[(Partition, i64)]) -> Result<TopicPartitionList, KafkaError> {
+    let list = list(shared, offsets)?;
+    let note = shared.note();
+    for (partition, _) in offsets {
+        if let Some(mut element) = list.find_partition(&shared.topics[partition.topic], partition.number) {
+            element.set_metadata(&note);
+        }
+    }
+    Ok(list)
+}
+
 struct Polling {
     consumer: BaseConsumer<Context>,
     shared: Arc<Shared>,
@@ -245,7 +257,7 @@ impl Polling {
                 self.shared.tell(Control::Fatal(format!("kafka consumer: {code}")));
                 return Err(());
             }
-            Some(Err(error)) => self.shared.tell(Control::Trouble(error.to_string())),
+            Some(Err(error)) => self.report(&error),
             None => {}
         }
         self.name_missing_topics();
@@ -304,7 +316,7 @@ impl Polling {
     }
 
     fn store(&self, offsets: &[(Partition, i64)]) {
-        let stored = list(&self.shared, offsets).and_then(|list| self.consumer.store_offsets(&list));
+        let stored = annotated(&self.shared, offsets).and_then(|list| self.consumer.store_offsets(&list));
         if let Err(error) = stored {
             // A partition that has just been revoked: its new owner reads the tail again.
             debug!(%error, "offsets not stored");
@@ -326,8 +338,11 @@ impl Polling {
                 Err(error) => {
                     debug!(%error, "seek again");
                     failures += 1;
-                    // A rebalance may be under way: let it go on. What is read meanwhile is void.
-                    drop(self.consumer.poll(Duration::from_millis(200)));
+                    // A rebalance may be under way: let it go on. What is read meanwhile is read again.
+                    if let Some(Ok(message)) = self.consumer.poll(Duration::from_millis(200)) {
+                        let (partition, _) = place(&self.shared, &mut self.last_topic, &message);
+                        self.shared.note_starts([(partition, message.offset())].into_iter());
+                    }
                 }
             }
         }
@@ -349,6 +364,22 @@ impl Polling {
         let targets: Vec<_> = targets.into_iter().collect();
         let answer = self.consumer.seek_partitions(list(&self.shared, &targets)?, SEEK_TIMEOUT)?;
         answer.elements().iter().try_for_each(|element| element.error())
+    }
+
+    fn report(&self, error: &KafkaError) {
+        use RDKafkaErrorCode::{
+            GroupAuthorizationFailed, TopicAuthorizationFailed, UnknownTopic, UnknownTopicOrPartition,
+        };
+        match error.rdkafka_error_code() {
+            Some(GroupAuthorizationFailed | TopicAuthorizationFailed) => {
+                self.shared.tell(Control::Denied(error.to_string()));
+            }
+            Some(UnknownTopic | UnknownTopicOrPartition) => {
+                self.shared.all_topics_seen.store(false, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+        self.shared.tell(Control::Trouble(error.to_string()));
     }
 
     fn note_starts(&self) {
@@ -384,8 +415,7 @@ fn place(shared: &Shared, last_topic: &mut usize, message: &BorrowedMessage<'_>)
 }
 
 fn push(chunk: &mut Chunk, partition: Partition, message: &BorrowedMessage<'_>) {
-    let headers = message.headers();
-    let headers = headers.iter().flat_map(|headers| headers.iter()).map(|header| (header.key, header.value));
+    let headers = service::kafka::headers(message);
     let timestamp_ms = message.timestamp().to_millis();
     chunk.push(partition, message.offset(), timestamp_ms, message.key(), message.payload(), headers);
 }

@@ -117,16 +117,24 @@ impl Store {
         outcome.map(drop).map_err(|error| error::of_execution(&error))
     }
 
+    /// Writes one row, to see whether the cluster takes any.
+    ///
+    /// # Errors
+    /// As for [`Store::write`].
+    pub async fn write_probe(&self, writer: &str, now_ms: i64) -> Result<(), WriteError> {
+        let mut row = Statement::new(format!("INSERT INTO {PROBE_TABLE} (writer, sent_at) VALUES (?, ?)"));
+        row.set_is_idempotent(true);
+        let written = self.session().query_unpaged(row, (writer, CqlTimestamp(now_ms))).await;
+        written.map(drop).map_err(|error| error::of_execution(&error))
+    }
+
     /// Asks every node: writes one row, then reads the node's identity and generation.
     ///
     /// # Errors
     /// The write of the probe row failed.
     pub async fn probe(&self, writer: &str, now_ms: i64) -> Result<Answer, WriteError> {
+        self.write_probe(writer, now_ms).await?;
         let session = self.session();
-        let mut row = Statement::new(format!("INSERT INTO {PROBE_TABLE} (writer, sent_at) VALUES (?, ?)"));
-        row.set_is_idempotent(true);
-        let written = session.query_unpaged(row, (writer, CqlTimestamp(now_ms))).await;
-        written.map_err(|error| error::of_execution(&error))?;
         let state = session.get_cluster_state();
         let mut answer = Answer::new();
         for node in state.get_nodes_info() {

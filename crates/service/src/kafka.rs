@@ -2,6 +2,8 @@
 //!
 //! librdkafka's own log lines go to DEBUG: what an operator needs of them reaches the health instead.
 
+mod headers;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::ClientContext;
@@ -10,6 +12,8 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 use serde::Deserialize;
 use tracing::debug;
+
+pub use headers::headers;
 
 /// Section `[kafka]`.
 #[derive(Debug, Clone, Deserialize)]

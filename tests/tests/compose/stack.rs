@@ -8,12 +8,20 @@ use std::time::{Duration, Instant};
 const PROJECT: &str = "tributary-test";
 
 /// A running stack.
-pub(crate) struct Stack;
+pub(crate) struct Stack {
+    csv_folder: tempfile::TempDir,
+}
 
 impl Stack {
     /// Builds the image; the time of starting counts from there.
     pub(crate) fn build() -> Self {
-        let stack = Self;
+        let stack = Self { csv_folder: tempfile::tempdir().unwrap() };
+        // Its name and its ports are fixed: there is room for one.
+        let running = stack.docker(&["ps", "--quiet", "--filter", "name=^cassandra$"]);
+        assert_eq!(
+            running, "",
+            "a container named cassandra is running: stop your stack first (docker compose down)"
+        );
         stack.compose(&["build"]);
         stack
     }
@@ -23,7 +31,25 @@ impl Stack {
     /// # Panics
     /// When it fails, with what it said.
     pub(crate) fn compose(&self, arguments: &[&str]) -> String {
-        run(command().args(arguments))
+        run(self.command().args(arguments))
+    }
+
+    /// Where profile csv writes.
+    pub(crate) fn csv_folder(&self) -> &Path {
+        self.csv_folder.path()
+    }
+
+    /// Whether the engine has an image of that name.
+    pub(crate) fn has_image(&self, name: &str) -> bool {
+        Command::new("docker").args(["image", "inspect", name]).output().unwrap().status.success()
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("docker");
+        // Without the user's own .env: ports and passwords are the documented ones.
+        command.current_dir(root()).args(["compose", "-p", PROJECT, "--env-file", "/dev/null"]);
+        command.env("CSV_DIR", self.csv_folder());
+        command
     }
 
     /// `docker ARGUMENTS`, with its output.
@@ -53,7 +79,7 @@ impl Stack {
 impl Drop for Stack {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let logs = command().args(["logs", "--no-color", "--tail", "40"]).output();
+            let logs = self.command().args(["logs", "--no-color", "--tail", "40"]).output();
             println!(
                 "{}",
                 logs.map(|logs| String::from_utf8_lossy(&logs.stdout).into_owned()).unwrap_or_default()
@@ -61,19 +87,13 @@ impl Drop for Stack {
         }
         let down = ["--profile", "csv", "down", "-v", "--remove-orphans", "--timeout", "20"];
         // Best effort: a panic here would hide the first one.
-        let _ = command().args(down).output();
+        let _ = self.command().args(down).output();
     }
 }
 
 /// The root of the repository.
-pub(crate) fn root() -> &'static Path {
+fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-}
-
-fn command() -> Command {
-    let mut command = Command::new("docker");
-    command.current_dir(root()).args(["compose", "-p", PROJECT]);
-    command
 }
 
 fn run(command: &mut Command) -> String {

@@ -1,5 +1,7 @@
 //! Kill -9 of every part under 2,000 messages a second: everything published is in the table, once, and newest.
 
+use std::time::{Duration, Instant};
+
 use end_to_end::{Load, World, converges, publish_more};
 use testbed::{Cassandra, Kafka, Options, Service, pair};
 use uuid::Uuid;
@@ -139,7 +141,12 @@ async fn consumer_that_stood_still_in_an_outage_goes_on() {
 // Of the users that were published last, those whose row can be read now: their write was acknowledged.
 async fn seen(world: &World, load: &Load) -> Vec<Uuid> {
     let question = format!("SELECT id FROM {}.created_users WHERE id IN ?", world.name);
+    let deadline = Instant::now() + Duration::from_secs(120);
     loop {
+        assert!(
+            Instant::now() < deadline,
+            "fewer than 100 of the youngest users were stored for two minutes"
+        );
         // A node that has just come back may time out, and the consumer may be behind: the youngest are asked again.
         let answer = world.session.query_unpaged(question.as_str(), (load.latest(400),)).await;
         let Ok(Ok(rows)) = answer.map(scylla::response::query_result::QueryResult::into_rows_result) else {

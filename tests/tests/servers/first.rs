@@ -1,6 +1,6 @@
 //! Messages become rows.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use end_to_end::{Load, Record, World, publish, user};
 use testbed::wait_for;
@@ -12,13 +12,15 @@ async fn console_producer_message_becomes_a_row() {
     let topic = world.create_topic("users_created", 6);
     world.script("cassandra/tables/created_users.cql").await;
     world.route("random-user");
-    let _consumer = world.consumer(&[]);
+    let consumer = world.consumer(&[]);
     let id = Uuid::from_u128(7);
     publish(&world.brokers, &topic, &[Record::of(user(id, "Ines", "Moreau"))]).await;
+    let deadline = Instant::now() + Duration::from_secs(60);
     let row = loop {
         if let Some(row) = world.users().await.remove(&id) {
             break row;
         }
+        assert!(Instant::now() < deadline, "no row within 60 s:\n{}", consumer.log());
     };
     assert_eq!((row.first_name.as_str(), row.last_name.as_str()), ("Ines", "Moreau"));
 }

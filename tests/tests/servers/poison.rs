@@ -53,6 +53,7 @@ fn poisons() -> Vec<Poison> {
     let large = format!(r#"{{"k":"large","t":"{}","n":"x"}}"#, "ä".repeat(450_000));
     let not_utf8 = [&b"{\"k\":\"latin\",\"t\":\"caf\xe9\"}"[..]].concat();
     let keyed = Record { key: Some(b"\0key\xff".to_vec()), ..Record::of(r#"{"n":1}"#) };
+    let odd_header = Record::of(r#"{"k":"header","n":"x"}"#).header(b"\xffname");
     let future = Record::of(r#"{"k":"future"}"#).at(in_two_hours());
     vec![
         bad("json", "byte 4", r#"{"k""#),
@@ -78,6 +79,7 @@ fn poisons() -> Vec<Poison> {
         bad("key", "primary key column k", r#"{"k":null,"n":1}"#),
         bad("key", "k is empty", r#"{"k":"","n":1}"#),
         Poison { class: "key", reason: "primary key column k", record: keyed },
+        Poison { class: "value", reason: "column n", record: odd_header },
         Poison { class: "tombstone", reason: "no value", record: Record::default() },
         Poison { class: "timestamp", reason: "ahead of this clock", record: future },
         bad("refused", "70000 bytes", &json!({"k": "x".repeat(70_000), "n": 1}).to_string()),
@@ -93,7 +95,8 @@ fn good(number: usize) -> (String, Record) {
         2 => json!({"k": key, "n": 1, "d": -1e300, "at": "2026-11-21T08:00:00Z", "t": null}),
         _ => json!({"k": key, "n": number, "t": "plain"}),
     };
-    (key, Record::of(value.to_string()))
+    let record = Record::of(value.to_string());
+    (key, if number % 5 == 3 { record.header(b"caf\xe9") } else { record })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,6 +144,7 @@ async fn each_poisoned_message_is_one_dead_letter_and_its_neighbours_are_rows() 
         let raw = poison.record.value.clone().unwrap_or_default();
         assert!(letter.value == raw, "raw bytes of {said}");
         let origin = ["group", "topic", "partition", "offset"].map(|name| letter.headers[name].as_str());
+        assert_eq!(poison.record.header.is_some(), letter.headers.contains_key("header.\u{fffd}name"));
         assert_eq!(origin, [&world.name, &topic, &partition.to_string(), &offset.to_string()]);
     }
 }

@@ -4,15 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use tracing::{debug, info, warn};
+use uuid::Uuid;
 
 use super::{DRAIN_PATIENCE, Engine, Leaving, Phase, batcher, locked};
 use crate::horizon::{Answer, Verdict};
 use crate::message::Partition;
-use crate::receive::Control;
+use crate::receive::{Committed, Control};
 use crate::routes::{Misfit, Target, targets};
 use crate::store::WriteError;
+
+/// A note may have 4,096 bytes (`offset.metadata.max.bytes`).
+const HOSTS_IN_NOTE_MAX: usize = 100;
 
 /// Probes that fail in a row before the session is opened anew: the nodes may have other addresses now.
 const FAILURES_BEFORE_RECONNECT: u32 = 5;
@@ -21,12 +25,21 @@ impl Engine {
     pub(super) fn control(&mut self, control: Control) -> anyhow::Result<()> {
         match control {
             Control::Assigned(partitions) => {
-                for (partition, committed) in &partitions {
-                    if let Some(committed) = committed {
-                        self.ledger.open(*partition, *committed);
+                info!(partitions = partitions.len(), "partitions assigned");
+                self.allowed();
+                for Committed { partition, offset, note } in partitions {
+                    if let Some(offset) = offset {
+                        self.ledger.open(partition, offset);
+                        self.written_to.extend(store_of(&note));
                     }
                 }
-                info!(partitions = partitions.len(), "partitions assigned");
+                self.same_store()?;
+            }
+            Control::Denied(reason) => {
+                self.denied = true;
+                let brokers = &self.settings.kafka.brokers;
+                let reason = format!("{brokers}: {reason}; allow this user to read the topics and the group");
+                self.service.health.red("access", reason);
             }
             Control::Revoked { epoch, partitions, done } => {
                 info!(partitions = partitions.len(), "partitions revoked, finishing what is in flight");
@@ -55,6 +68,13 @@ impl Engine {
             Control::Fatal(reason) => bail!("{reason}; a restart goes on from the committed offsets"),
         }
         Ok(())
+    }
+
+    // Something arrives: what was denied is allowed by now.
+    pub(super) fn allowed(&mut self) {
+        if std::mem::take(&mut self.denied) {
+            self.service.health.green("access");
+        }
     }
 
     // Lets partitions go once their writes are done, or after three seconds.
@@ -91,6 +111,7 @@ impl Engine {
         };
         match self.horizon.answered(Instant::now(), &answer) {
             Verdict::First => {
+                self.same_store()?;
                 self.phase = Phase::Writing;
                 self.answered();
             }
@@ -102,6 +123,7 @@ impl Engine {
             }
             Verdict::Restarted { reason } => {
                 self.answered();
+                self.same_store()?;
                 warn!(
                     reason,
                     "cassandra may have forgotten acknowledged rows, writing again what is not durable"
@@ -112,15 +134,34 @@ impl Engine {
                 }
             }
             Verdict::Unanswered => self.unanswered("not every node answers"),
-            Verdict::Replaced => bail!(
-                "cassandra at {} is not the database that was written to so far: none of its nodes is known. \
-                 It lacks rows whose offsets are committed: rewind the group {} with kafka-consumer-groups.sh \
-                 --reset-offsets, then start again",
-                self.settings.cassandra.contact_points,
-                self.settings.consumer.group
-            ),
+            Verdict::Replaced => return Err(self.replaced()),
         }
         Ok(())
+    }
+
+    // The nodes' ids are committed with the offsets: a database that none of them belongs to lacks what was stored.
+    fn same_store(&mut self) -> anyhow::Result<()> {
+        let hosts: Vec<Uuid> = self.horizon.hosts().copied().collect();
+        if hosts.is_empty() {
+            return Ok(());
+        }
+        if !self.written_to.is_empty() && !hosts.iter().any(|host| self.written_to.contains(host)) {
+            return Err(self.replaced());
+        }
+        let note: Vec<String> = hosts.iter().take(HOSTS_IN_NOTE_MAX).map(Uuid::to_string).collect();
+        self.receiver.shared.annotate(note.join(","));
+        self.written_to.extend(hosts);
+        Ok(())
+    }
+
+    fn replaced(&self) -> anyhow::Error {
+        anyhow!(
+            "cassandra at {} is not the database that was written to so far: none of its nodes is known. \
+             It lacks rows whose offsets are committed: stop the consumers, rewind the group {} with \
+             kafka-consumer-groups.sh --reset-offsets, then start again",
+            self.settings.cassandra.contact_points,
+            self.settings.consumer.group
+        )
     }
 
     fn answered(&mut self) {
@@ -205,4 +246,8 @@ impl Engine {
             Err(misfit) => self.misfit(&misfit),
         }
     }
+}
+
+fn store_of(note: &str) -> impl Iterator<Item = Uuid> {
+    note.split(',').filter_map(|host| host.parse().ok())
 }

@@ -11,7 +11,7 @@ use crate::batch::{Batch, Origin};
 use crate::decode::{Class, DataError};
 use crate::plan::Plan;
 use crate::route::Route;
-use crate::routes::{Misfit, targets};
+use crate::routes::{Misfit, Target, targets};
 use crate::rows::CellValue;
 use crate::store::{Store, WriteError};
 
@@ -28,6 +28,8 @@ impl Engine {
         let void = self.void.clone();
         self.letters.spawn(async move {
             let acknowledged = letters.send(letter, void).await;
+            // Held so long, so that letters on their way count against the memory budget.
+            drop(chunk);
             Settled { partition, span, offset, error, acknowledged_at: acknowledged.then(Instant::now) }
         });
     }
@@ -47,11 +49,12 @@ impl Engine {
     pub(super) fn suspect(&mut self, batch: Batch, reason: String) {
         let store = Arc::clone(&self.store);
         let routes = Arc::clone(&self.routes);
-        let plan = Arc::clone(&self.targets[batch.plan].plan);
+        let target = self.targets[batch.plan].clone();
+        let writer = self.settings.consumer.group.clone();
         let void = self.void.clone();
         self.suspects.spawn(async move {
             let verdict = tokio::select! {
-                verdict = judge(&store, &routes, &plan, batch.plan) => verdict,
+                verdict = judge(&store, &routes, &target, &batch, &writer) => verdict,
                 // The batch is no longer current, which is what counts then.
                 () = void.cancelled() => Verdict::Row,
             };
@@ -64,6 +67,7 @@ impl Engine {
         match verdict {
             // Judged in an epoch that has ended: it is read again.
             _ if !self.current(&batch) => {}
+            Verdict::Taken(at) => self.acknowledged(batch, at),
             Verdict::Row => {
                 let plan = &self.targets[batch.plan].plan;
                 let largest = largest_cell(&batch, plan);
@@ -75,19 +79,27 @@ impl Engine {
     }
 }
 
-async fn judge(store: &Store, routes: &[Route], plan: &Plan, index: usize) -> Verdict {
+// The row is at fault only if the route still fits, the cluster takes another row, and refuses this one again.
+async fn judge(store: &Store, routes: &[Route], target: &Target, batch: &Batch, writer: &str) -> Verdict {
     let mut backoff = Backoff::default();
     loop {
         match targets(store, routes).await {
-            // The cluster does not answer: no verdict yet.
-            Err(Misfit::Store(WriteError::Unavailable(_))) => {
-                tokio::time::sleep(backoff.next(rand::random())).await;
-            }
+            Err(Misfit::Store(WriteError::Unavailable(_))) => {}
             Err(misfit) => return Verdict::Table(misfit),
             // It fits, but differently: rows that were decoded by the old plan are void.
-            Ok(targets) if *targets[index].plan != *plan => return Verdict::Table(Misfit::Changed),
-            Ok(_) => return Verdict::Row,
+            Ok(targets) if *targets[batch.plan].plan != *target.plan => {
+                return Verdict::Table(Misfit::Changed);
+            }
+            // A full disk refuses every row with the code of a bad one.
+            Ok(_) if store.write_probe(writer, chrono::Utc::now().timestamp_millis()).await.is_err() => {}
+            Ok(_) => match store.write(&target.insert, &batch.rows).await {
+                Ok(()) => return Verdict::Taken(Instant::now()),
+                Err(WriteError::Refused(_) | WriteError::Failed(_)) => return Verdict::Row,
+                Err(WriteError::Unavailable(_)) => {}
+            },
         }
+        // The cluster does not answer, or takes nothing: no verdict yet.
+        tokio::time::sleep(backoff.next(rand::random())).await;
     }
 }
 

@@ -21,8 +21,8 @@ const REVOKE_PATIENCE: Duration = Duration::from_secs(5);
 /// What happens beside the messages.
 #[derive(Debug)]
 pub enum Control {
-    /// Partitions are ours from here on, with the offsets committed for them.
-    Assigned(Vec<(Partition, Option<i64>)>),
+    /// Partitions are ours from here on.
+    Assigned(Vec<Committed>),
     /// Partitions go to somebody else. What was read before `epoch` is void.
     Revoked {
         /// The epoch that begins.
@@ -39,10 +39,23 @@ pub enum Control {
     },
     /// Topics that do not exist; empty when all do.
     MissingTopics(Vec<String>),
+    /// The broker does not let us read, in its words.
+    Denied(String),
     /// Something that may pass by itself.
     Trouble(String),
     /// The consumer cannot go on.
     Fatal(String),
+}
+
+/// What the group keeps of a partition.
+#[derive(Debug)]
+pub struct Committed {
+    /// Which.
+    pub partition: Partition,
+    /// The next offset to read, if there is one.
+    pub offset: Option<i64>,
+    /// The note that was committed with it; see [`Shared::annotate`].
+    pub note: String,
 }
 
 /// What the polling thread and its user both see.
@@ -60,6 +73,7 @@ pub struct Shared {
     ends: Mutex<BTreeMap<Partition, i64>>,
     /// The first offset that was read of each partition since it was assigned.
     starts: Mutex<BTreeMap<Partition, i64>>,
+    note: Mutex<String>,
     control: UnboundedSender<Control>,
 }
 
@@ -74,6 +88,7 @@ impl Shared {
             all_topics_seen: AtomicBool::new(false),
             ends: Mutex::default(),
             starts: Mutex::default(),
+            note: Mutex::default(),
             control,
         }
     }
@@ -81,6 +96,15 @@ impl Shared {
     /// The end of each assigned partition, as the broker last told.
     pub fn ends(&self) -> BTreeMap<Partition, i64> {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Commits this note with every offset from here on.
+    pub fn annotate(&self, note: String) {
+        *self.note.lock().unwrap_or_else(PoisonError::into_inner) = note;
+    }
+
+    pub(super) fn note(&self) -> String {
+        self.note.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn starts(&self) -> BTreeMap<Partition, i64> {
@@ -103,14 +127,15 @@ impl Shared {
         self.epoch.fetch_add(1, Ordering::AcqRel) + 1
     }
 
-    fn partitions(&self, list: &TopicPartitionList) -> Vec<(Partition, Option<i64>)> {
+    fn partitions(&self, list: &TopicPartitionList) -> Vec<Committed> {
         let place = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
             let topic = self.topics.iter().position(|topic| topic == element.topic())?;
             let offset = match element.offset() {
                 Offset::Offset(offset) => Some(offset),
                 _ => None,
             };
-            Some((Partition { topic, number: element.partition() }, offset))
+            let partition = Partition { topic, number: element.partition() };
+            Some(Committed { partition, offset, note: element.metadata().to_owned() })
         };
         list.elements().iter().filter_map(place).collect()
     }
@@ -154,7 +179,7 @@ impl ConsumerContext for Context {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         let Rebalance::Revoke(list) = rebalance else { return };
         let partitions: Vec<Partition> =
-            self.shared.partitions(list).into_iter().map(|(place, _)| place).collect();
+            self.shared.partitions(list).into_iter().map(|known| known.partition).collect();
         // librdkafka keeps a partition paused across a revocation, and would deliver nothing after the next assignment.
         if let Err(error) = consumer.resume(list) {
             self.shared.tell(Control::Trouble(format!("resume revoked partitions: {error}")));
@@ -169,7 +194,7 @@ impl ConsumerContext for Context {
         self.shared.tell(Control::Revoked { epoch, partitions, done });
         // Without an answer nothing is stored: the new owner reads again what may not be durable.
         let Ok(durable) = finished.recv_timeout(REVOKE_PATIENCE) else { return };
-        let stored = super::list(&self.shared, &durable).and_then(|offsets| consumer.store_offsets(&offsets));
+        let stored = super::annotated(&self.shared, &durable).and_then(|list| consumer.store_offsets(&list));
         if let Err(error) = stored {
             tracing::debug!(%error, "offsets not stored on the way out");
         }
