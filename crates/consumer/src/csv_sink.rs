@@ -5,88 +5,126 @@
 //! two members for a moment.
 
 mod file;
+mod folder;
+mod letters;
+mod topics;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use rdkafka::consumer::{BaseConsumer, Consumer};
 use service::Service;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::dead_letter::DeadLetters;
 use crate::decode::{Decoded, Decoder};
-use crate::message::{Chunk, Partition};
+use crate::message::{Chunk, Partition, Span};
 use crate::plan::Plan;
 use crate::progress::Progress;
-use crate::receive::{Assignment, Control, Delivery, Receiver};
-use crate::route::{Route, listed};
+use crate::receive::{Assignment, Control, Receiver};
+use crate::route::{Problem, Route, listed};
 use crate::rows::{CellValue, Rows};
 use crate::settings::Settings;
-use file::CsvFile;
+use folder::Files;
+use letters::Letters;
+use topics::Topics;
 
-const AGAIN_AFTER: Duration = Duration::from_secs(2);
+/// How long the end waits for dead letters.
+const LETTERS_PATIENCE: Duration = Duration::from_secs(3);
+/// More dead letters on their way: nothing is received.
+const LETTERS_MAX: usize = 1_000;
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+const POLLING_ENDED: &str =
+    "the thread that reads from kafka has ended; a restart goes on from the files' checkpoints";
+
+/// A partition, and the place of a plan among the plans.
+type FileId = (Partition, usize);
 
 /// Consumes into files until the service is told to stop.
 ///
 /// # Errors
 /// The folder cannot be used, a file does not belong to its topic, or the disk refuses.
 pub async fn run(settings: Settings, routes: Vec<Route>, service: Service) -> anyhow::Result<()> {
-    let mut plans = Vec::new();
-    let mut problems = Vec::new();
-    for route in &routes {
-        match Plan::for_csv(route) {
-            Ok(plan) => plans.push(plan),
-            Err(found) => problems.extend(found),
-        }
-    }
-    if !problems.is_empty() {
-        bail!(listed(&problems));
-    }
+    let plans = plans(&routes).map_err(|problems| anyhow::anyhow!(listed(&problems)))?;
     let folder = settings.consumer.csv_dir.clone();
-    let _lock = lock(&folder)?;
-    let mut topics: Vec<String> = plans.iter().map(|plan| plan.topic.clone()).collect();
-    topics.sort();
-    topics.dedup();
-    let Some(ranges) = ranges(&settings, &topics, &service).await? else { return Ok(()) };
-    let (files, offsets) = open(&folder, &plans, &topics, &ranges)?;
-    let receiver = Receiver::start(&settings, topics.clone(), &Assignment::Fixed(offsets))?;
+    let _lock = folder::lock(&folder)?;
+    let mut names: Vec<String> = plans.iter().map(|plan| plan.topic.clone()).collect();
+    names.sort();
+    names.dedup();
+    let topics = Topics::new(&settings, &names)?;
+    let Some(ranges) = topics.ranges(&service).await? else { return Ok(()) };
+    // Files are opened, and cut to their checkpoints, only when all of them belong to their topics.
+    let places = folder::places(&folder, &plans, &names, &ranges)?;
+    folder::none_is_ahead(&places)?;
+    let last_messages = folder::last_messages(&places);
+    let Some(found) = topics.first_messages(&service, last_messages).await? else { return Ok(()) };
+    folder::same_topics(&places, &found)?;
+    let (files, positions) = folder::open(places)?;
+    let starts = positions.iter().map(|(partition, start)| (*partition, *start)).collect();
+    let receiver = Receiver::start(&settings, names.clone(), &Assignment::Fixed(starts))?;
     let dead_letters = DeadLetters::new(&settings.kafka, &settings.consumer.group, service.health.clone())?;
     info!(folder = %folder.display(), files = files.len(), "writing csv files");
     let sink = CsvSink {
-        progress: Progress::new(topics),
+        progress: Progress::new(names),
         settings,
         service,
         receiver,
-        dead_letters,
         plans,
         files,
+        positions,
         decoder: Decoder::default(),
         rows: Rows::default(),
-        letters: JoinSet::new(),
+        letters: Letters::new(dead_letters),
         synced_at: Instant::now(),
     };
     sink.run().await
+}
+
+// A file has one writer: two routes of one topic into one table would need two.
+fn plans(routes: &[Route]) -> Result<Vec<Plan>, Vec<Problem>> {
+    let mut plans: Vec<Plan> = Vec::new();
+    let mut owners: BTreeMap<(String, String), Problem> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for route in routes {
+        let plan = match Plan::for_csv(route) {
+            Ok(plan) => plan,
+            Err(found) => {
+                problems.extend(found);
+                continue;
+            }
+        };
+        let at = |message: String| route.file.problem(&route.table.span(), message);
+        let key = (plan.table.clone(), plan.topic.clone());
+        if let Some(Problem { file, line, column, .. }) = owners.get(&key) {
+            problems.push(at(format!(
+                "topic {} into table {} is written by {}:{line}:{column} already, and both would write one CSV file; \
+                 name another table here, or remove one of the two",
+                plan.topic,
+                plan.table,
+                file.display()
+            )));
+            continue;
+        }
+        owners.insert(key, at(String::new()));
+        plans.push(plan);
+    }
+    if problems.is_empty() { Ok(plans) } else { Err(problems) }
 }
 
 struct CsvSink {
     settings: Settings,
     service: Service,
     receiver: Receiver,
-    dead_letters: DeadLetters,
     plans: Vec<Plan>,
-    /// By partition and plan.
-    files: BTreeMap<(Partition, usize), CsvFile>,
+    files: Files,
+    /// The offset behind what was read of each partition.
+    positions: BTreeMap<Partition, i64>,
     decoder: Decoder,
     rows: Rows,
     progress: Progress,
-    letters: JoinSet<bool>,
+    letters: Letters,
     synced_at: Instant,
 }
 
@@ -98,80 +136,120 @@ impl CsvSink {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         self.service.health.green("files");
         while !shutdown.is_cancelled() {
+            let hungry = self.letters.len() <= LETTERS_MAX;
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => {}
-                Some(control) = self.receiver.control.recv() => self.control(control)?,
-                _ = ticks.tick() => self.tick(&shutdown).await?,
-                Some(Delivery { chunk, .. }) = self.receiver.chunks.recv() => self.take_in(&chunk)?,
+                control = self.receiver.control.recv() => self.control(control.context(POLLING_ENDED)?)?,
+                Some(acknowledged) = self.letters.acknowledged() => acknowledged?,
+                _ = ticks.tick() => self.tick(),
+                delivery = self.receiver.chunks.recv(), if hungry => {
+                    let chunk = Arc::new(delivery.context(POLLING_ENDED)?.chunk);
+                    if let Some(reason) = self.take_in(&chunk)? {
+                        // What was read of the old topic is nowhere else any more.
+                        self.finish().await?;
+                        bail!(reason);
+                    }
+                }
             }
             // Under load the ticks come late: the time since the last sync counts.
             if self.synced_at.elapsed() >= self.settings.consumer.csv_sync_every {
-                self.sync(&shutdown).await?;
+                self.sync()?;
             }
         }
-        self.sync(&CancellationToken::new()).await?;
+        self.finish().await?;
         info!(stored = self.progress.totals().stored, "files synced");
         self.receiver.stop(CLOSE_PATIENCE).await;
         Ok(())
     }
 
-    fn take_in(&mut self, chunk: &Chunk) -> anyhow::Result<()> {
+    // Returns why nothing more can be taken in, if so.
+    fn take_in(&mut self, chunk: &Arc<Chunk>) -> anyhow::Result<Option<String>> {
         let now_ms = chrono::Utc::now().timestamp_millis();
         for span in chunk.spans() {
+            if let Some(reason) = self.went_back(span) {
+                return Ok(Some(reason));
+            }
             self.progress.read(span.partition, span.messages.len());
-            for ((_, plan), file) in self.files.range_mut((span.partition, 0)..=(span.partition, usize::MAX))
-            {
-                let plan = &self.plans[*plan];
+            for (&id, file) in self.files.range_mut((span.partition, 0)..=(span.partition, usize::MAX)) {
+                let plan = &self.plans[id.1];
                 for place in span.messages.clone() {
                     let message = chunk.message(&plan.topic, span.partition.number, place);
+                    // Another file of this partition was behind this one at the start.
                     if message.offset < file.next_offset() {
                         continue;
                     }
                     self.rows.widen(plan.width());
                     match self.decoder.decode(plan, &message, now_ms, &mut self.rows) {
                         Ok(Decoded::Row) => {
-                            file.append(message.offset, fields(&self.rows))?;
+                            file.append(message.offset, message.timestamp_ms, fields(&self.rows))?;
                             self.progress.stored(span.partition);
                         }
                         Ok(Decoded::Expired) => {
-                            file.pass(message.offset);
+                            file.pass(message.offset, message.timestamp_ms);
                             self.progress.expired(span.partition);
                         }
                         Err(error) => {
                             self.progress.dead(span.partition, error.class, message.offset, &error.reason);
-                            let letters = self.dead_letters.clone();
-                            let letter = letters.letter(&message, &error);
-                            let forever = CancellationToken::new();
-                            self.letters.spawn(async move { letters.send(letter, forever).await });
-                            file.pass(message.offset);
+                            self.letters.send(id, chunk, &message, &error);
+                            file.pass(message.offset, message.timestamp_ms);
                         }
                     }
                 }
             }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    // Partitions are fixed and nothing is sought: offsets that come again are those of another topic.
+    fn went_back(&mut self, span: &Span) -> Option<String> {
+        let Span { partition, first, end, .. } = *span;
+        let position = self.positions.entry(partition).or_insert(first);
+        if first >= *position {
+            *position = end;
+            return None;
+        }
+        let topic = &self.receiver.shared.topics[partition.topic];
+        let files = self.files.range((partition, 0)..=(partition, usize::MAX));
+        let reasons: Vec<String> = files
+            .map(|(_, file)| {
+                let but = format!("begins again at {first}");
+                folder::ahead(file.path(), file.next_offset(), topic, partition, &but)
+            })
+            .collect();
+        Some(reasons.join("\n  "))
     }
 
     // The offsets may pass a dead letter only when Kafka has it.
-    async fn sync(&mut self, give_up: &CancellationToken) -> anyhow::Result<()> {
-        while !self.letters.is_empty() {
-            tokio::select! {
-                _ = self.letters.join_next() => {}
-                () = give_up.cancelled() => return Ok(()),
-            }
-        }
-        for file in self.files.values_mut() {
-            file.sync()?;
+    fn sync(&mut self) -> anyhow::Result<()> {
+        for (&id, file) in &mut self.files {
+            file.sync(self.letters.settled(id))?;
         }
         self.synced_at = Instant::now();
         Ok(())
     }
 
-    async fn tick(&mut self, shutdown: &CancellationToken) -> anyhow::Result<()> {
-        if self.synced_at.elapsed() >= self.settings.consumer.csv_sync_every {
-            self.sync(shutdown).await?;
+    async fn finish(&mut self) -> anyhow::Result<()> {
+        let until = tokio::time::Instant::now() + LETTERS_PATIENCE;
+        while let Ok(Some(_)) = tokio::time::timeout_at(until, self.letters.acknowledged()).await {}
+        self.sync()?;
+        let held_back: Vec<(PathBuf, usize)> = self
+            .files
+            .iter()
+            .map(|(&id, file)| (file.path().to_owned(), self.letters.of(id)))
+            .filter(|(_, letters)| *letters > 0)
+            .collect();
+        for (file, letters) in held_back {
+            warn!(
+                file = %file.display(),
+                letters,
+                "dead letters not acknowledged; the next start reads their messages again"
+            );
         }
+        Ok(())
+    }
+
+    fn tick(&mut self) {
         let watermarks = self
             .files
             .iter()
@@ -182,7 +260,6 @@ impl CsvSink {
             Some(error) => self.service.health.red("kafka", format!("{brokers}: {error}; trying on")),
             None => self.service.health.green("kafka"),
         }
-        Ok(())
     }
 
     fn control(&mut self, control: Control) -> anyhow::Result<()> {
@@ -204,101 +281,5 @@ fn fields(rows: &Rows) -> impl Iterator<Item = &[u8]> {
     rows.row(0).map(|cell| if let CellValue::Bytes(bytes) = cell { bytes } else { b"" })
 }
 
-// Held until the process ends, however it ends.
-fn lock(folder: &Path) -> anyhow::Result<File> {
-    std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
-    let path = folder.join(".lock");
-    let file = File::create(&path)
-        .with_context(|| format!("write into {}: is the folder this user's?", folder.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(error) => bail!(
-            "{} is in use by another consumer ({error}): one process owns a folder, give each its own consumer.csv_dir",
-            folder.display()
-        ),
-    }
-}
-
-type Ranges = BTreeMap<Partition, (i64, i64)>;
-
-// The partitions of all topics with their first offset and their end; waits for the broker and the topics.
-async fn ranges(settings: &Settings, topics: &[String], service: &Service) -> anyhow::Result<Option<Ranges>> {
-    let mut config = settings.kafka.client("tributary-csv");
-    let consumer: Arc<BaseConsumer> = Arc::new(config.set("group.id", "tributary-csv").create()?);
-    loop {
-        let (asked, names) = (Arc::clone(&consumer), topics.to_vec());
-        let found = tokio::task::spawn_blocking(move || ask_ranges(&asked, &names)).await?;
-        match found {
-            Ok(ranges) => return Ok(Some(ranges)),
-            Err(error) => {
-                let reason = format!("{}: {error:#}; next try in 2 s", settings.kafka.brokers);
-                service.health.red("kafka", reason);
-            }
-        }
-        tokio::select! {
-            () = tokio::time::sleep(AGAIN_AFTER) => {}
-            () = service.shutdown.cancelled() => return Ok(None),
-        }
-    }
-}
-
-fn ask_ranges(consumer: &BaseConsumer, topics: &[String]) -> anyhow::Result<Ranges> {
-    let patience = Duration::from_secs(5);
-    let mut ranges = Ranges::new();
-    for (topic, name) in topics.iter().enumerate() {
-        let metadata = consumer.fetch_metadata(Some(name), patience)?;
-        let known = metadata.topics().iter().find(|known| known.name() == name && known.error().is_none());
-        let Some(known) = known else {
-            bail!("topic {name} does not exist: create it (kafka/create-topics.sh does)")
-        };
-        for partition in known.partitions() {
-            let range = consumer.fetch_watermarks(name, partition.id(), patience)?;
-            ranges.insert(Partition { topic, number: partition.id() }, range);
-        }
-    }
-    Ok(ranges)
-}
-
-type Files = BTreeMap<(Partition, usize), CsvFile>;
-
-// Opens or creates every file; returns where reading has to begin.
-fn open(
-    folder: &Path,
-    plans: &[Plan],
-    topics: &[String],
-    ranges: &Ranges,
-) -> anyhow::Result<(Files, Vec<(Partition, i64)>)> {
-    let mut files = Files::new();
-    let mut offsets = Vec::new();
-    for (&partition, &(low, high)) in ranges {
-        let topic = &topics[partition.topic];
-        let mut start = high;
-        for (place, plan) in plans.iter().enumerate().filter(|(_, plan)| plan.topic == *topic) {
-            let name = format!("{}-{}", plan.table, partition.number);
-            let header: Vec<&str> = plan.columns.iter().map(|column| column.name.as_str()).collect();
-            let file = CsvFile::open(folder, &name, &header, low)?;
-            let next = file.next_offset();
-            if next > high {
-                bail!(
-                    "{} goes to offset {next} of {topic}:{}, which ends at {high}: the topic was recreated, or the \
-                     file is another's; move the file and its .checkpoint away to start anew",
-                    file.path().display(),
-                    partition.number
-                );
-            }
-            if next < low {
-                warn!(
-                    topic,
-                    partition = partition.number,
-                    next,
-                    low,
-                    "offsets were deleted before they were read"
-                );
-            }
-            start = start.min(next.max(low));
-            files.insert((partition, place), file);
-        }
-        offsets.push((partition, start));
-    }
-    Ok((files, offsets))
-}
+#[cfg(test)]
+mod tests;

@@ -133,7 +133,7 @@ fn rows(run: &Path) -> BTreeMap<String, i64> {
             continue;
         }
         let stem = path.file_stem().unwrap().to_str().unwrap();
-        let (table, _partition) = stem.rsplit_once('-').unwrap();
+        let (table, _topic_and_partition) = stem.split_once('@').unwrap();
         let mut reader = csv::Reader::from_path(&path).unwrap();
         for record in reader.records() {
             let record = record.unwrap();
@@ -149,7 +149,7 @@ fn file_with_rows(run: &Path) -> PathBuf {
     let started = Instant::now();
     loop {
         for partition in 0..6 {
-            let file = run.join(format!("kafkapipeline.fakerdata-{partition}.csv"));
+            let file = run.join(format!("kafkapipeline.fakerdata@faker-{partition}.csv"));
             let checkpoint = std::fs::read(file.with_extension("csv.checkpoint")).unwrap();
             let checkpoint: Value = serde_json::from_slice(&checkpoint).unwrap();
             if checkpoint["next_offset"].as_i64().unwrap() > 0 {

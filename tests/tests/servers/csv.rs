@@ -1,11 +1,13 @@
 //! The CSV sink: each offset is one row of its file, whatever happens to the process.
 
+mod recreated;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use end_to_end::{
-    Load, Record, World, dead_letters, ends, healthy, messages, metric, publish, publish_more, user,
+    Load, Record, World, dead_letters, ends, healthy, messages, metric, publish, publish_more, red, user,
 };
 use testbed::{Service, wait_for};
 use uuid::Uuid;
@@ -43,7 +45,11 @@ fn consumer(world: &World) -> Service {
 }
 
 fn file(world: &World, partition: i32) -> PathBuf {
-    world.folder.path().join("csv").join(format!("shop.users-{partition}.csv"))
+    file_of(world, &world.topic("users_created"), partition)
+}
+
+fn file_of(world: &World, topic: &str, partition: i32) -> PathBuf {
+    world.folder.path().join("csv").join(format!("shop.users@{topic}-{partition}.csv"))
 }
 
 fn checkpoint(world: &World, partition: i32) -> serde_json::Value {
@@ -192,4 +198,58 @@ async fn second_consumer_of_a_folder_ends_and_says_why() {
     publish(&world.brokers, &topic, &[Record::of(user(Uuid::from_u128(1), "Ines", "Moreau"))]).await;
     complete(&world, &topic, &first);
     assert_eq!(files_equal_the_topic(&world, &topic), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_topics_of_one_table_have_files_of_their_own_and_a_copied_route_is_refused() {
+    let (world, topic) = scene("csv_two_topics").await;
+    let other = world.create_topic("users_imported", 1);
+    world.write_route("imported", &ROUTE.replace("TOPIC", &other));
+    let someone = |number| Record::of(user(Uuid::from_u128(number), "Ines", "Moreau"));
+    publish(&world.brokers, &topic, &[someone(1), someone(2)]).await;
+    publish(&world.brokers, &other, &[someone(3)]).await;
+    let mut consumer = consumer(&world);
+    complete(&world, &topic, &consumer);
+    assert_eq!(files_equal_the_topic(&world, &topic), 0);
+    wait_for("the other topic's row", SOON, || {
+        let text = std::fs::read_to_string(file_of(&world, &other, 0)).unwrap();
+        (text.lines().count() == 2).then_some(())
+    });
+    assert_eq!(consumer.terminate().unwrap(), 0, "{}", consumer.log());
+    world.write_route("users_copy", &ROUTE.replace("TOPIC", &topic));
+    let mut consumer = spawn(&world);
+    let code = consumer.wait(Duration::from_secs(30));
+    let log = consumer.log();
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains("users_copy.toml:3:9: topic ") && log.contains("users.toml:3:9 already"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unsendable_dead_letter_holds_back_its_file_only_and_the_end_for_seconds_only() {
+    let world = World::shared("csv_no_dlq").await;
+    let topic = world.topic("users_created");
+    testbed::Kafka::elsewhere(&world.brokers).create_topic(&topic, PARTITIONS, &[]).unwrap();
+    world.write_route("users", &ROUTE.replace("TOPIC", &topic));
+    let good = |partition| Record::of(user(Uuid::from_u128(1), "Ines", "Moreau")).on(partition);
+    let records = [good(0), Record::of("no json").on(0), good(0), good(1), good(2)];
+    publish(&world.brokers, &topic, &records).await;
+    let mut consumer = spawn(&world);
+    red(&consumer, &[&format!("{topic}.dlq"), "create it"], SOON);
+    wait_for("the other files' checkpoints", SOON, || {
+        let reached = checkpoints(&world);
+        (reached[&1] == 1 && reached[&2] == 1).then_some(())
+    });
+    let stopped = Instant::now();
+    assert_eq!(consumer.terminate().unwrap(), 0, "{}", consumer.log());
+    assert!(stopped.elapsed() < Duration::from_secs(10), "took {:?}", stopped.elapsed());
+    let log = consumer.log();
+    assert!(log.contains("dead letters not acknowledged"), "{log}");
+    assert!(checkpoints(&world)[&0] <= 1, "the checkpoint passed a message without a dead letter");
+    // Nothing is lost: with the topic there, the next start brings rows and letter.
+    let compact = [("cleanup.policy", "compact"), ("max.message.bytes", "2097152")];
+    testbed::Kafka::elsewhere(&world.brokers).create_topic(&format!("{topic}.dlq"), 1, &compact).unwrap();
+    let consumer = self::consumer(&world);
+    complete(&world, &topic, &consumer);
+    assert_eq!(files_equal_the_topic(&world, &topic), 1);
+    assert_eq!(dead_letters(&world.brokers, &topic).len(), 1);
 }

@@ -1,10 +1,11 @@
 //! One CSV file and its checkpoint: rows and the offset behind them become durable together.
 //!
-//! The sidecar `NAME.csv.checkpoint` holds the next offset, the file's length and its header. It is replaced
-//! atomically, after the file is synced. At start the file is cut to that length: rows behind it are read again.
+//! The sidecar `NAME.csv.checkpoint` holds the next offset, the file's length and its header, and by which timestamp
+//! the topic is known again. It is replaced atomically, after the file is synced. At start the file is cut to that
+//! length: rows behind it are read again.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -19,77 +20,127 @@ pub(super) struct CsvFile {
     path: PathBuf,
     file: File,
     checkpoint: Checkpoint,
-    next_offset: i64,
-    written_bytes: u64,
+    /// Its bytes are those that the kernel has.
+    next: Position,
+    /// Where a checkpoint was due while dead letters before it were on their way.
+    due: Option<Position>,
     buffer: csv::Writer<Vec<u8>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Checkpoint {
-    next_offset: i64,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Position {
+    offset: i64,
     bytes: u64,
-    header: Vec<String>,
+    last_timestamp_ms: Option<i64>,
 }
 
-impl CsvFile {
-    /// Opens `NAME.csv` at its checkpoint, or starts it at `first_offset`. A file with another header is kept
-    /// under another name, and a new one goes on from its offset.
+/// The sidecar.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Checkpoint {
+    /// Everything before this offset is in the file, or its dead letter in Kafka.
+    pub(super) next_offset: i64,
+    bytes: u64,
+    header: Vec<String>,
+    /// Of the message before `next_offset`; absent where there was none yet, and in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) last_timestamp_ms: Option<i64>,
+}
+
+impl Checkpoint {
+    /// The checkpoint of that file, if it has one.
     ///
     /// # Errors
-    /// The file and its checkpoint contradict each other, or the disk refuses.
-    pub(super) fn open(
-        folder: &Path,
-        name: &str,
-        header: &[&str],
-        first_offset: i64,
-    ) -> anyhow::Result<Self> {
-        let path = folder.join(format!("{name}.csv"));
-        let sidecar = sidecar(&path);
-        let checkpoint = match std::fs::read(&sidecar) {
-            Ok(text) => Some(serde_json::from_slice::<Checkpoint>(&text).with_context(|| {
+    /// It cannot be read.
+    pub(super) fn read(path: &Path) -> anyhow::Result<Option<Self>> {
+        let sidecar = sidecar(path);
+        match std::fs::read(&sidecar) {
+            Ok(text) => serde_json::from_slice(&text).map(Some).with_context(|| {
                 format!("{} is damaged; move it and its file away to start anew", sidecar.display())
-            })?),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error).with_context(|| format!("read {}", sidecar.display())),
-        };
-        match checkpoint {
-            Some(checkpoint) if checkpoint.header == header => Self::resume(path, checkpoint),
-            Some(checkpoint) => {
-                let kept = folder.join(format!("{name}.until-{}.csv", checkpoint.next_offset));
-                let next_offset = checkpoint.next_offset;
-                // The old rows are complete up to its checkpoint, and no further.
-                drop(Self::resume(path.clone(), checkpoint)?);
-                std::fs::rename(&path, &kept).with_context(|| format!("rename {}", path.display()))?;
-                Self::create(path, header, next_offset)
-            }
-            None => Self::create(path, header, first_offset),
+            }),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("read {}", sidecar.display())),
         }
     }
 
-    fn create(path: PathBuf, header: &[&str], next_offset: i64) -> anyhow::Result<Self> {
-        if path.metadata().is_ok_and(|metadata| metadata.len() > 0) {
-            // Cut off between the two steps below, or somebody else's file.
-            let header_only = std::fs::read(&path).is_ok_and(|bytes| bytes == line(header));
-            if !header_only {
+    fn head(&self) -> Vec<u8> {
+        line(self.header.iter())
+    }
+
+    fn has_rows(&self) -> bool {
+        self.bytes > self.head().len() as u64
+    }
+
+    // Whether the file is the one that this was written for.
+    fn describes(&self, path: &Path) -> std::io::Result<bool> {
+        let head = self.head();
+        let mut start = Vec::new();
+        match File::open(path) {
+            Ok(file) if file.metadata()?.len() >= self.bytes => {
+                file.take(head.len() as u64).read_to_end(&mut start)?;
+                Ok(start == head)
+            }
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl CsvFile {
+    /// Opens the file at its checkpoint, or starts it at `first_offset`. A file with another header is kept under
+    /// another name, and a new one goes on from its offset.
+    ///
+    /// # Errors
+    /// The file and its checkpoint contradict each other, or the disk refuses.
+    pub(super) fn open(path: PathBuf, header: &[&str], first_offset: i64) -> anyhow::Result<Self> {
+        let Some(checkpoint) = Checkpoint::read(&path)? else {
+            let untouched = match std::fs::read(&path) {
+                // Cut off between the file and its first checkpoint.
+                Ok(bytes) => bytes.is_empty() || bytes == line(header.iter()),
+                Err(error) if error.kind() == ErrorKind::NotFound => true,
+                Err(error) => return Err(error).with_context(|| format!("read {}", path.display())),
+            };
+            if !untouched {
                 bail!(
                     "{} exists and has no .checkpoint: move it away, it is not overwritten",
                     path.display()
                 );
             }
+            return Self::create(path, header, first_offset, None);
+        };
+        let Checkpoint { next_offset, last_timestamp_ms, .. } = checkpoint;
+        if checkpoint.describes(&path).with_context(|| format!("read {}", path.display()))? {
+            if checkpoint.header == header {
+                return Self::resume(path, checkpoint);
+            }
+            if checkpoint.has_rows() {
+                keep(&path, checkpoint)?;
+            }
+        } else if !cut_off(&path, &checkpoint)? {
+            return Self::resume(path, checkpoint);
         }
-        std::fs::write(&path, line(header)).with_context(|| format!("create {}", path.display()))?;
+        Self::create(path, header, next_offset, last_timestamp_ms)
+    }
+
+    fn create(
+        path: PathBuf,
+        header: &[&str],
+        next_offset: i64,
+        last_timestamp_ms: Option<i64>,
+    ) -> anyhow::Result<Self> {
+        std::fs::write(&path, line(header.iter())).with_context(|| format!("create {}", path.display()))?;
         let header: Vec<String> = header.iter().map(|name| (*name).to_owned()).collect();
         let bytes = path.metadata()?.len();
-        let checkpoint = Checkpoint { next_offset, bytes, header };
-        let file = Self::resume(path, checkpoint)?;
+        let file = Self::resume(path, Checkpoint { next_offset, bytes, header, last_timestamp_ms })?;
         file.file.sync_all()?;
         file.save()?;
         Ok(file)
     }
 
     fn resume(path: PathBuf, checkpoint: Checkpoint) -> anyhow::Result<Self> {
-        let open = || format!("open {}", path.display());
+        let open =
+            || format!("open {}, which has a .checkpoint; move that away to start anew", path.display());
         let mut file = OpenOptions::new().read(true).write(true).open(&path).with_context(open)?;
         let length = file.metadata()?.len();
         if length < checkpoint.bytes {
@@ -100,10 +151,18 @@ impl CsvFile {
                 checkpoint.bytes
             );
         }
+        if !checkpoint.describes(&path)? {
+            bail!(
+                "{} does not begin with the header of its .checkpoint: it was edited; restore it, or move it and \
+                 its .checkpoint away to start anew",
+                path.display()
+            );
+        }
         file.set_len(checkpoint.bytes)?;
         file.seek(SeekFrom::Start(checkpoint.bytes))?;
-        let (next_offset, written_bytes) = (checkpoint.next_offset, checkpoint.bytes);
-        Ok(Self { path, file, checkpoint, next_offset, written_bytes, buffer: writer(Vec::new()) })
+        let Checkpoint { next_offset: offset, bytes, last_timestamp_ms, .. } = checkpoint;
+        let next = Position { offset, bytes, last_timestamp_ms };
+        Ok(Self { path, file, checkpoint, next, due: None, buffer: writer(Vec::new()) })
     }
 
     /// Appends one row and moves the next offset behind it.
@@ -113,10 +172,11 @@ impl CsvFile {
     pub(super) fn append<'a>(
         &mut self,
         offset: i64,
+        timestamp_ms: Option<i64>,
         fields: impl Iterator<Item = &'a [u8]>,
     ) -> anyhow::Result<()> {
         self.buffer.write_record(fields)?;
-        self.next_offset = offset + 1;
+        self.pass(offset, timestamp_ms);
         if self.buffer.get_ref().len() >= BUFFER_BYTES {
             self.flush()?;
         }
@@ -124,28 +184,39 @@ impl CsvFile {
     }
 
     /// Moves the next offset behind a message without a row.
-    pub(super) fn pass(&mut self, offset: i64) {
-        self.next_offset = offset + 1;
+    pub(super) fn pass(&mut self, offset: i64, timestamp_ms: Option<i64>) {
+        self.next.offset = offset + 1;
+        self.next.last_timestamp_ms = timestamp_ms;
     }
 
-    /// Makes everything so far durable: first the rows, then the checkpoint.
+    /// Makes everything so far durable: first the rows, then the checkpoint. That never passes `settled`, the
+    /// offset of the first message whose dead letter Kafka does not have yet: it goes as far as was due at an earlier
+    /// call and is settled by now.
     ///
     /// # Errors
     /// The disk refuses.
-    pub(super) fn sync(&mut self) -> anyhow::Result<()> {
-        if self.next_offset == self.checkpoint.next_offset {
-            return Ok(());
+    pub(super) fn sync(&mut self, settled: i64) -> anyhow::Result<()> {
+        self.sync_due(settled)?;
+        if self.due.is_none() && self.next.offset != self.checkpoint.next_offset {
+            self.flush()?;
+            self.due = Some(self.next);
+            self.sync_due(settled)?;
         }
-        self.flush()?;
+        Ok(())
+    }
+
+    fn sync_due(&mut self, settled: i64) -> anyhow::Result<()> {
+        let Some(due) = self.due.take_if(|due| due.offset <= settled) else { return Ok(()) };
         self.file.sync_data().with_context(|| format!("sync {}", self.path.display()))?;
-        self.checkpoint.next_offset = self.next_offset;
-        self.checkpoint.bytes = self.written_bytes;
+        self.checkpoint.next_offset = due.offset;
+        self.checkpoint.bytes = due.bytes;
+        self.checkpoint.last_timestamp_ms = due.last_timestamp_ms;
         self.save()
     }
 
     /// The offset of the next row.
     pub(super) fn next_offset(&self) -> i64 {
-        self.next_offset
+        self.next.offset
     }
 
     /// Everything before this offset is durable.
@@ -163,7 +234,7 @@ impl CsvFile {
         let full = std::mem::replace(&mut self.buffer, writer(Vec::new()));
         let mut bytes = full.into_inner().map_err(|error| error.into_error())?;
         self.file.write_all(&bytes).with_context(|| format!("write {}", self.path.display()))?;
-        self.written_bytes += bytes.len() as u64;
+        self.next.bytes += bytes.len() as u64;
         bytes.clear();
         self.buffer = writer(bytes);
         Ok(())
@@ -188,11 +259,45 @@ impl CsvFile {
     }
 }
 
+// Renames the file, cut to its checkpoint: its rows are complete up to there, and no further.
+fn keep(path: &Path, checkpoint: Checkpoint) -> anyhow::Result<()> {
+    let next_offset = checkpoint.next_offset;
+    CsvFile::resume(path.to_owned(), checkpoint)?.file.sync_all()?;
+    let taken = kept(path, next_offset).count() + 1;
+    let free = kept_name(path, next_offset, taken);
+    std::fs::rename(path, &free).with_context(|| format!("rename {} to {}", path.display(), free.display()))
+}
+
+// Whether a crash has cut off the step from a kept file to its successor's first checkpoint: the rows are in the
+// kept file, and there are none in this one.
+fn cut_off(path: &Path, checkpoint: &Checkpoint) -> anyhow::Result<bool> {
+    let moved = !checkpoint.has_rows()
+        || kept(path, checkpoint.next_offset)
+            .any(|kept| kept.metadata().is_ok_and(|metadata| metadata.len() == checkpoint.bytes));
+    if !moved || !path.exists() {
+        return Ok(moved);
+    }
+    let reader = csv::ReaderBuilder::new().flexible(true).from_path(path);
+    let mut reader = reader.with_context(|| format!("read {}", path.display()))?;
+    Ok(reader.byte_records().next().is_none())
+}
+
+// The kept files that end at that offset.
+fn kept(path: &Path, next_offset: i64) -> impl Iterator<Item = PathBuf> {
+    (1..).map(move |number| kept_name(path, next_offset, number)).take_while(|name| name.exists())
+}
+
+// `NAME.until-7.csv`, `NAME.until-7-2.csv` ...
+fn kept_name(path: &Path, next_offset: i64, number: usize) -> PathBuf {
+    let number = if number == 1 { String::new() } else { format!("-{number}") };
+    path.with_extension(format!("until-{next_offset}{number}.csv"))
+}
+
 fn writer(buffer: Vec<u8>) -> csv::Writer<Vec<u8>> {
     csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(buffer)
 }
 
-fn line(header: &[&str]) -> Vec<u8> {
+fn line(header: impl Iterator<Item = impl AsRef<[u8]>>) -> Vec<u8> {
     let mut writer = writer(Vec::new());
     // Writing into memory does not fail.
     let _ = writer.write_record(header);
@@ -204,70 +309,4 @@ fn sidecar(path: &Path) -> PathBuf {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn append(file: &mut CsvFile, offset: i64, field: &str) {
-        file.append(offset, [field.as_bytes(), b"x"].into_iter()).unwrap();
-    }
-
-    fn open(folder: &Path) -> anyhow::Result<CsvFile> {
-        CsvFile::open(folder, "k.t-0", &["a", "b"], 0)
-    }
-
-    #[test]
-    fn rows_behind_the_checkpoint_are_cut_and_read_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut file = open(folder.path()).unwrap();
-        append(&mut file, 0, "one");
-        file.sync().unwrap();
-        append(&mut file, 1, "two");
-        file.flush().unwrap();
-        drop(file);
-        let mut again = open(folder.path()).unwrap();
-        assert_eq!(again.next_offset(), 1);
-        append(&mut again, 1, "two, \"quoted\"");
-        again.pass(2);
-        again.sync().unwrap();
-        let text = std::fs::read_to_string(again.path()).unwrap();
-        assert_eq!(text, "a,b\r\none,x\r\n\"two, \"\"quoted\"\"\",x\r\n");
-        assert_eq!(open(folder.path()).unwrap().next_offset(), 3);
-    }
-
-    #[test]
-    fn a_changed_header_starts_a_new_file_and_keeps_the_old() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut file = open(folder.path()).unwrap();
-        append(&mut file, 7, "one");
-        file.sync().unwrap();
-        drop(file);
-        let file = CsvFile::open(folder.path(), "k.t-0", &["a"], 0).unwrap();
-        assert_eq!(file.next_offset(), 8);
-        let kept = std::fs::read_to_string(folder.path().join("k.t-0.until-8.csv")).unwrap();
-        assert_eq!(kept, "a,b\r\none,x\r\n");
-        assert_eq!(std::fs::read_to_string(file.path()).unwrap(), "a\r\n");
-    }
-
-    #[test]
-    fn foreign_and_shortened_files_are_refused_and_left_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("k.t-0.csv");
-        std::fs::write(&path, "precious").unwrap();
-        assert!(open(folder.path()).unwrap_err().to_string().contains("not overwritten"));
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
-        std::fs::remove_file(&path).unwrap();
-        let mut file = open(folder.path()).unwrap();
-        append(&mut file, 0, "one");
-        file.sync().unwrap();
-        file.file.set_len(3).unwrap();
-        drop(file);
-        assert!(open(folder.path()).unwrap_err().to_string().contains("rows are missing"));
-    }
-
-    #[test]
-    fn a_crash_while_a_file_is_created_is_mended() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("k.t-0.csv"), "a,b\r\n").unwrap();
-        assert_eq!(open(folder.path()).unwrap().next_offset(), 0);
-    }
-}
+mod tests;

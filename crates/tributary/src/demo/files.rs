@@ -59,7 +59,7 @@ fn new_subfolder(dir: &Path) -> anyhow::Result<PathBuf> {
 }
 
 fn csv_file(folder: &Path, dataset: &Dataset, partition: i32) -> PathBuf {
-    folder.join(format!("{}-{partition}.csv", dataset.table))
+    folder.join(format!("{}@{}-{partition}.csv", dataset.table, dataset.topic))
 }
 
 /// What the sink keeps beside each file, as far as the demo reads it.
@@ -138,7 +138,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(csv_file(dir.path(), &DATASET, 0), "id,name\r\n1,a\r\n2").unwrap();
         let error = format!("{:#}", rows(dir.path(), &DATASET, 0).unwrap_err());
-        assert!(error.contains("kafkapipeline.fakerdata-0.csv"), "{error}");
+        assert!(error.contains("kafkapipeline.fakerdata@faker-0.csv"), "{error}");
     }
 
     #[test]

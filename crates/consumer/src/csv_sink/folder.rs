@@ -1,0 +1,275 @@
+//! The folder: which file belongs to which partition and route, and whether it still belongs to its topic.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use tracing::warn;
+
+use super::FileId;
+use super::file::{Checkpoint, CsvFile};
+use super::topics::{FirstMessages, Found, Ranges};
+use crate::message::Partition;
+use crate::plan::Plan;
+
+pub(super) type Files = BTreeMap<FileId, CsvFile>;
+
+const START_ANEW: &str = "move the file and its .checkpoint away to start anew";
+
+/// Locks the folder until the process ends, however it ends.
+pub(super) fn lock(folder: &Path) -> anyhow::Result<File> {
+    std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+    let path = folder.join(".lock");
+    let file = File::create(&path)
+        .with_context(|| format!("write into {}: is the folder this user's?", folder.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(error) => bail!(
+            "{} is in use by another consumer ({error}): one process owns a folder, give each its own consumer.csv_dir",
+            folder.display()
+        ),
+    }
+}
+
+/// A file that there is to be.
+pub(super) struct Place<'a> {
+    id: FileId,
+    path: PathBuf,
+    plan: &'a Plan,
+    low: i64,
+    high: i64,
+    checkpoint: Option<Checkpoint>,
+}
+
+/// The files of all partitions, with the checkpoints of those that exist.
+///
+/// # Errors
+/// A checkpoint cannot be read, or a file has the name of an earlier version.
+pub(super) fn places<'a>(
+    folder: &Path,
+    plans: &'a [Plan],
+    topics: &[String],
+    ranges: &Ranges,
+) -> anyhow::Result<Vec<Place<'a>>> {
+    let mut places = Vec::new();
+    for (&partition, &(low, high)) in ranges {
+        let topic = &topics[partition.topic];
+        for (number, plan) in plans.iter().enumerate().filter(|(_, plan)| plan.topic == *topic) {
+            // No topic has an `@` in its name: no two pairs of table and topic share a file.
+            let path = folder.join(format!("{}@{topic}-{}.csv", plan.table, partition.number));
+            let checkpoint = Checkpoint::read(&path)?;
+            let former = folder.join(format!("{}-{}.csv", plan.table, partition.number));
+            if checkpoint.is_none() && Checkpoint::read(&former)?.is_some() {
+                bail!(
+                    "{} has the name of an earlier version: rename it to {} and its .checkpoint likewise to go on, \
+                     or move both away to start anew",
+                    former.display(),
+                    path.display()
+                );
+            }
+            places.push(Place { id: (partition, number), path, plan, low, high, checkpoint });
+        }
+    }
+    Ok(places)
+}
+
+/// Refuses files that are ahead of their topic.
+///
+/// # Errors
+/// All such files.
+pub(super) fn none_is_ahead(places: &[Place<'_>]) -> anyhow::Result<()> {
+    let mut strangers = Vec::new();
+    for Place { id, path, plan, high, checkpoint, .. } in places {
+        if let Some(known) = checkpoint.as_ref().filter(|known| known.next_offset > *high) {
+            strangers.push(ahead(path, known.next_offset, &plan.topic, id.0, &format!("ends at {high}")));
+        }
+    }
+    refuse(&strangers)
+}
+
+/// The messages by which topics are known again: the last one of each file.
+pub(super) fn last_messages(places: &[Place<'_>]) -> BTreeSet<(Partition, i64)> {
+    let last = |place: &Place<'_>| {
+        let known = place.checkpoint.as_ref().filter(|known| known.last_timestamp_ms.is_some())?;
+        Some((place.id.0, known.next_offset - 1))
+    };
+    places.iter().filter_map(last).collect()
+}
+
+/// Refuses files whose last message is another one now.
+///
+/// # Errors
+/// All such files.
+pub(super) fn same_topics(places: &[Place<'_>], found: &FirstMessages) -> anyhow::Result<()> {
+    let mut strangers = Vec::new();
+    for Place { id, path, plan, checkpoint, .. } in places {
+        let Some(Checkpoint { next_offset, last_timestamp_ms: Some(last_timestamp_ms), .. }) = checkpoint
+        else {
+            continue;
+        };
+        let found = found.get(&(id.0, next_offset - 1)).copied().flatten();
+        if let Some(why) = difference(next_offset - 1, *last_timestamp_ms, found) {
+            strangers.push(format!(
+                "{} goes to offset {next_offset} of {}:{}, but {why}: the topic was recreated, or the file is \
+                 another's; {START_ANEW}, or, if it is the same topic after all, remove last_timestamp_ms from the \
+                 .checkpoint to go on",
+                path.display(),
+                plan.topic,
+                id.0.number,
+            ));
+        }
+    }
+    refuse(&strangers)
+}
+
+fn difference(last: i64, last_timestamp_ms: i64, found: Option<Found>) -> Option<String> {
+    let shown = |timestamp_ms: Option<i64>| timestamp_ms.map_or("none".to_owned(), |ms| ms.to_string());
+    match found {
+        // Deleted by retention, like all that followed it.
+        None => None,
+        Some(Found { offset, timestamp_ms }) if offset == last => (timestamp_ms != Some(last_timestamp_ms))
+            .then(|| {
+                format!(
+                    "the message at {last} had the timestamp {last_timestamp_ms} and now has {}",
+                    shown(timestamp_ms)
+                )
+            }),
+        // Deleted by retention or compaction: what follows it came later.
+        Some(Found { offset, timestamp_ms }) => {
+            timestamp_ms.is_none_or(|next| next < last_timestamp_ms).then(|| {
+                format!(
+                    "the message at {last}, of timestamp {last_timestamp_ms}, is gone, and the next one, at {offset}, \
+                     is older: {}",
+                    shown(timestamp_ms)
+                )
+            })
+        }
+    }
+}
+
+/// Says that a topic is behind its file.
+pub(super) fn ahead(path: &Path, next: i64, topic: &str, partition: Partition, but: &str) -> String {
+    format!(
+        "{} goes to offset {next} of {topic}:{}, which {but}: the topic was recreated, or the file is another's; \
+         {START_ANEW}",
+        path.display(),
+        partition.number
+    )
+}
+
+fn refuse(strangers: &[String]) -> anyhow::Result<()> {
+    if strangers.is_empty() { Ok(()) } else { bail!(strangers.join("\n  ")) }
+}
+
+/// Opens or creates every file; returns where reading has to begin.
+///
+/// # Errors
+/// A file and its checkpoint contradict each other, or the disk refuses.
+pub(super) fn open(places: Vec<Place<'_>>) -> anyhow::Result<(Files, BTreeMap<Partition, i64>)> {
+    let mut files = Files::new();
+    let mut starts = BTreeMap::new();
+    for Place { id, path, plan, low, high, .. } in places {
+        let header: Vec<&str> = plan.columns.iter().map(|column| column.name.as_str()).collect();
+        let file = CsvFile::open(path, &header, low)?;
+        let next = file.next_offset();
+        if next < low {
+            let (topic, partition) = (&plan.topic, id.0.number);
+            warn!(topic, partition, next, low, "offsets were deleted before they were read");
+        }
+        let start = starts.entry(id.0).or_insert(high);
+        *start = next.max(low).min(*start);
+        files.insert(id, file);
+    }
+    Ok((files, starts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARTITION: Partition = Partition { topic: 0, number: 3 };
+
+    fn plan(columns: &str) -> Plan {
+        let text = format!("topic = \"orders\"\ntable = \"shop.orders\"\n[columns]\n{columns}");
+        Plan::for_csv(&crate::route::parse(Path::new("r.toml"), text).unwrap()).unwrap()
+    }
+
+    fn one(offset: i64, timestamp_ms: Option<i64>) -> Option<Found> {
+        Some(Found { offset, timestamp_ms })
+    }
+
+    #[test]
+    fn a_topic_is_known_again_by_its_last_message_or_by_a_later_one() {
+        assert_eq!(difference(9, 700, one(9, Some(700))), None);
+        assert_eq!(difference(9, 700, one(12, Some(700))), None);
+        assert_eq!(difference(9, 700, None), None);
+        let other = difference(9, 700, one(9, Some(701))).unwrap();
+        assert_eq!(other, "the message at 9 had the timestamp 700 and now has 701");
+        assert!(difference(9, 700, one(9, None)).unwrap().ends_with("now has none"));
+        let older = difference(9, 700, one(12, Some(699))).unwrap();
+        assert!(older.contains("the next one, at 12, is older: 699"), "{older}");
+        assert!(difference(9, 700, one(12, None)).is_some());
+    }
+
+    fn checkpoint(folder: &Path, name: &str, text: &str) {
+        std::fs::write(folder.join(format!("{name}.csv.checkpoint")), text).unwrap();
+    }
+
+    #[test]
+    fn a_file_of_another_topic_is_refused_before_it_is_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let (plans, topics) = ([plan("id = \"id\"")], ["orders".to_owned()]);
+        let ranges = Ranges::from([(PARTITION, (0, 20))]);
+        let path = folder.path().join("shop.orders@orders-3.csv");
+        std::fs::write(&path, "id\r\n1\r\nnot in the checkpoint").unwrap();
+        let text = r#"{"next_offset":10,"bytes":7,"header":["id"],"last_timestamp_ms":700}"#;
+        checkpoint(folder.path(), "shop.orders@orders-3", text);
+        let places = places(folder.path(), &plans, &topics, &ranges).unwrap();
+        none_is_ahead(&places).unwrap();
+        assert_eq!(last_messages(&places), BTreeSet::from([(PARTITION, 9)]));
+        let found = |timestamp_ms| FirstMessages::from([((PARTITION, 9), one(9, Some(timestamp_ms)))]);
+        let refused = same_topics(&places, &found(5)).unwrap_err().to_string();
+        for words in
+            [&*path.to_string_lossy(), "orders:3", "offset 10", "had the timestamp 700", "move the file"]
+        {
+            assert!(refused.contains(words), "{words} is not in: {refused}");
+        }
+        assert!(std::fs::read_to_string(&path).unwrap().ends_with("not in the checkpoint"));
+        same_topics(&places, &found(700)).unwrap();
+        let (files, starts) = open(places).unwrap();
+        assert_eq!((files.len(), starts[&PARTITION]), (1, 10));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "id\r\n1\r\n");
+    }
+
+    #[test]
+    fn a_file_ahead_of_its_topic_is_refused_and_one_without_a_timestamp_asks_for_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let (plans, topics) = ([plan("id = \"id\"")], ["orders".to_owned()]);
+        checkpoint(folder.path(), "shop.orders@orders-3", r#"{"next_offset":10,"bytes":4,"header":["id"]}"#);
+        let places = |high| {
+            let ranges = Ranges::from([(PARTITION, (0, high))]);
+            super::places(folder.path(), &plans, &topics, &ranges).unwrap()
+        };
+        assert!(last_messages(&places(10)).is_empty());
+        none_is_ahead(&places(10)).unwrap();
+        let refused = none_is_ahead(&places(9)).unwrap_err().to_string();
+        assert!(
+            refused.contains("goes to offset 10 of orders:3, which ends at 9: the topic was"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn a_file_with_the_name_of_an_earlier_version_is_not_written_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let (plans, topics) = ([plan("id = \"id\"")], ["orders".to_owned()]);
+        checkpoint(folder.path(), "shop.orders-3", r#"{"next_offset":10,"bytes":4,"header":["id"]}"#);
+        let ranges = Ranges::from([(PARTITION, (0, 20))]);
+        let refused = places(folder.path(), &plans, &topics, &ranges).err().unwrap().to_string();
+        assert!(
+            refused.contains("rename it to") && refused.contains("shop.orders@orders-3.csv"),
+            "{refused}"
+        );
+    }
+}

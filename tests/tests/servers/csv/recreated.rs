@@ -1,0 +1,116 @@
+//! A topic that is deleted and created again, or cut by retention: no record is left out in silence.
+
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::{Offset, TopicPartitionList};
+use testbed::Kafka;
+
+use super::*;
+
+fn admin(world: &World) -> AdminClient<DefaultClientContext> {
+    ClientConfig::new().set("bootstrap.servers", &world.brokers).create().unwrap()
+}
+
+async fn recreate(world: &World, topic: &str) {
+    let deleted = admin(world).delete_topics(&[topic], &AdminOptions::new()).await.unwrap();
+    deleted[0].as_ref().unwrap();
+    // The name is free a moment later.
+    wait_for("a new topic of that name", SOON, || {
+        Kafka::elsewhere(&world.brokers).create_topic(topic, PARTITIONS, &[]).ok()
+    });
+}
+
+fn people(name: &str, count: usize) -> Vec<Record> {
+    let person = |number: usize| {
+        let record = Record::of(user(Uuid::from_u128(number as u128), name, "Moreau"));
+        record.on(i32::try_from(number).unwrap() % PARTITIONS)
+    };
+    (0..count).map(person).collect()
+}
+
+fn refuses(mut consumer: Service, world: &World, words: &[&str]) {
+    let code = consumer.wait(SOON);
+    let log = consumer.log();
+    assert_eq!(code, Some(1), "{log}");
+    let file = file(world, 0).display().to_string();
+    for word in words.iter().chain(&[&*file, "the topic was recreated", ".checkpoint away"]) {
+        assert!(log.contains(word), "{word} is not in:\n{log}");
+    }
+}
+
+// As the message says.
+fn move_away(world: &World) {
+    let folder = world.folder.path().join("csv");
+    std::fs::rename(&folder, world.folder.path().join("csv.old")).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn topic_that_is_recreated_and_outgrows_its_files_is_refused_until_they_are_moved_away() {
+    let (world, topic) = scene("csv_recreated").await;
+    publish(&world.brokers, &topic, &people("Old", 30)).await;
+    let mut consumer = consumer(&world);
+    complete(&world, &topic, &consumer);
+    assert_eq!(consumer.terminate().unwrap(), 0, "{}", consumer.log());
+    let before: Vec<_> = (0..PARTITIONS).map(|partition| rows(&world, partition)).collect();
+    recreate(&world, &topic).await;
+    publish(&world.brokers, &topic, &people("New", 60)).await;
+    refuses(spawn(&world), &world, &["goes to offset 10", "had the timestamp"]);
+    let after: Vec<_> = (0..PARTITIONS).map(|partition| rows(&world, partition)).collect();
+    assert_eq!(before, after);
+    move_away(&world);
+    let consumer = self::consumer(&world);
+    complete(&world, &topic, &consumer);
+    assert_eq!(files_equal_the_topic(&world, &topic), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn topic_that_is_recreated_under_the_running_sink_stops_it_with_its_old_rows_safe() {
+    let (world, topic) = scene("csv_recreated_live").await;
+    publish(&world.brokers, &topic, &people("Old", 30)).await;
+    let consumer = consumer(&world);
+    complete(&world, &topic, &consumer);
+    let before: Vec<_> = (0..PARTITIONS).map(|partition| rows(&world, partition)).collect();
+    recreate(&world, &topic).await;
+    publish(&world.brokers, &topic, &people("New", 3)).await;
+    refuses_any(consumer, &topic);
+    let after: Vec<_> = (0..PARTITIONS).map(|partition| rows(&world, partition)).collect();
+    assert_eq!(before, after);
+}
+
+// Any partition may be the first that begins again.
+fn refuses_any(mut consumer: Service, topic: &str) {
+    let code = consumer.wait(SOON);
+    let log = consumer.log();
+    assert_eq!(code, Some(1), "{log}");
+    for word in
+        [topic, "goes to offset 10", "begins again at 0", "the topic was recreated", ".checkpoint away"]
+    {
+        assert!(log.contains(word), "{word} is not in:\n{log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn topic_whose_read_messages_are_deleted_by_retention_goes_on() {
+    let (world, topic) = scene("csv_retention").await;
+    publish(&world.brokers, &topic, &people("Old", 30)).await;
+    let mut consumer = consumer(&world);
+    complete(&world, &topic, &consumer);
+    assert_eq!(consumer.terminate().unwrap(), 0, "{}", consumer.log());
+    publish(&world.brokers, &topic, &people("New", 30)).await;
+    let everything = messages(&world.brokers, &topic);
+    let mut deleted = TopicPartitionList::new();
+    // Partition 0 loses what was read, 1 loses everything, 2 nothing.
+    for (partition, before) in [(0, 10), (1, 20)] {
+        deleted.add_partition_offset(&topic, partition, Offset::Offset(before)).unwrap();
+    }
+    admin(&world).delete_records(&deleted, &AdminOptions::new()).await.unwrap();
+    let consumer = self::consumer(&world);
+    let lost = everything.iter().filter(|message| message.partition == 1).count() / 2;
+    wait_for("the rows that are left", SOON, || {
+        assert!(consumer.is_running(), "ended early:\n{}", consumer.log());
+        let count: usize = (0..PARTITIONS).map(|partition| rows(&world, partition).len()).sum();
+        (count == everything.len() - lost).then_some(())
+    });
+    assert!(consumer.log().contains("offsets were deleted before they were read"), "{}", consumer.log());
+}
