@@ -24,13 +24,17 @@ pub enum ConfigError {
         /// Why.
         source: std::io::Error,
     },
-    /// The configuration file is not TOML.
-    #[error("parse configuration file {path}")]
+    /// The configuration file is not TOML. The line itself is not told: it may hold a password.
+    #[error("parse configuration file {path}, line {line}, column {column}: {what}")]
     Toml {
         /// The file.
         path: PathBuf,
-        /// Line and column.
-        source: Box<toml::de::Error>,
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1, in characters.
+        column: usize,
+        /// The parser's words.
+        what: String,
     },
     /// A `*_file` key names a file that cannot be read.
     #[error("read the secret that {key} names, {path}")]
@@ -43,8 +47,8 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// A key is unknown, missing, or has a value of the wrong kind.
-    #[error("{0}")]
-    Value(#[from] ::config::ConfigError),
+    #[error(transparent)]
+    Value(::config::ConfigError),
     /// A section does not pass its owner's own checks; the text names section, key, value and what is allowed.
     #[error("{0}")]
     Section(String),
@@ -84,9 +88,7 @@ fn from_parts<T: DeserializeOwned>(
     text: &str,
     variables: HashMap<String, String>,
 ) -> Result<T, ConfigError> {
-    let mut table: toml::Table = text
-        .parse()
-        .map_err(|source| ConfigError::Toml { path: path.to_owned(), source: Box::new(source) })?;
+    let mut table: toml::Table = text.parse().map_err(|error| not_toml(path, text, &error))?;
     read_files_in_table(&mut table)?;
     let environment = Environment::with_prefix(PREFIX)
         .prefix_separator("__")
@@ -96,8 +98,28 @@ fn from_parts<T: DeserializeOwned>(
     let config = Config::builder()
         .add_source(File::from_str(&table.to_string(), FileFormat::Toml))
         .add_source(environment)
-        .build()?;
-    Ok(config.try_deserialize()?)
+        .build()
+        .map_err(ConfigError::Value)?;
+    config.clone().try_deserialize().map_err(|error| wrong_value(error, &config))
+}
+
+fn wrong_value(error: ::config::ConfigError, config: &Config) -> ConfigError {
+    if let ::config::ConfigError::At { key: Some(key), .. } = &error {
+        let section = key.split(['.', '[']).next().unwrap_or_default();
+        // What stands in the section's place is not told: a password put there is a secret still.
+        let value = config.get::<::config::Value>(section);
+        if value.is_ok_and(|value| !matches!(value.kind, ::config::ValueKind::Table(_))) {
+            return ConfigError::Section(format!("[{section}] is not a table of settings"));
+        }
+    }
+    ConfigError::Value(error)
+}
+
+fn not_toml(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let (line, column) =
+        (before.matches('\n').count() + 1, before.chars().rev().take_while(|c| *c != '\n').count() + 1);
+    ConfigError::Toml { path: path.to_owned(), line, column, what: error.message().to_owned() }
 }
 
 fn read_files_in_table(table: &mut toml::Table) -> Result<(), ConfigError> {
@@ -205,6 +227,52 @@ mod tests {
     fn wrong_kind_names_key_and_value() {
         let error = load("", &[("TRIBUTARY__FAKER__RATE", "often")]).unwrap_err().to_string();
         assert!(error.contains("often") && error.contains("faker.rate"), "{error}");
+    }
+
+    #[test]
+    fn file_that_is_no_toml_is_told_by_line_and_column_without_its_text() {
+        let wrong = [
+            ("[faker]\nrate = 1\npassword = hunter2\n", "line 3, column 12"),
+            ("[faker]\npassword = \"hunter2\n", "line 2"),
+            ("[faker]\npassword = hunter2 hunter2\n", "line 2"),
+            ("password hunter2", "line 1"),
+            ("password = 'a'\npassword = 'hunter2'", "line 2"),
+            ("password = { hunter2", "line 1"),
+            ("password = \"\\hunter2\"", "line 1"),
+            ("password = 12hunter2", "line 1"),
+        ];
+        for (text, place) in wrong {
+            let error = anyhow::Error::from(load(text, &[]).unwrap_err());
+            for shown in [format!("{error:#}"), format!("{error:?}")] {
+                assert!(!shown.contains("hunter2"), "{shown}");
+            }
+            assert!(
+                format!("{error:#}").contains(place) && format!("{error:#}").contains("tributary.toml"),
+                "{error:#}"
+            );
+        }
+    }
+
+    #[test]
+    fn secret_of_the_wrong_kind_is_not_shown() {
+        let wrong = [
+            "[faker]\npassword = ['hunter2']",
+            "[faker]\npassword = { value = 'hunter2' }",
+            "[faker]\npassword = { hunter2 = 1 }",
+            "faker = 'hunter2'",
+            "faker = ['hunter2']",
+            "[faker]\npasword = 'hunter2'",
+        ];
+        for text in wrong {
+            let error = anyhow::Error::from(load(text, &[]).unwrap_err());
+            for shown in [format!("{error:#}"), format!("{error:?}")] {
+                assert!(!shown.contains("hunter2"), "{shown}");
+            }
+        }
+        for variable in ["TRIBUTARY__FAKER", "TRIBUTARY__FAKER__PASSWORD__VALUE"] {
+            let error = anyhow::Error::from(load("", &[(variable, "hunter2")]).unwrap_err());
+            assert!(!format!("{error:#}{error:?}").contains("hunter2"), "{error:#}");
+        }
     }
 
     #[test]
