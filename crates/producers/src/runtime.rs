@@ -104,7 +104,7 @@ pub(crate) async fn run(
         counts: Arc::clone(&counts),
         health: service.health.clone(),
         stop: stop.clone(),
-        paused: service.paused,
+        paused: service.paused(),
         once,
     };
     tokio::spawn(give_up_after(runtime.settings.flush_timeout, stop.clone(), given_up, done.clone()));

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::health::{Health, State};
+use crate::telemetry;
 
 /// Section `[http]`.
 #[derive(Debug, Clone, Deserialize)]
@@ -40,7 +41,7 @@ struct App {
     paused: watch::Sender<bool>,
 }
 
-/// Serves until `shutdown`; answers pause and resume by sending to `paused`.
+/// Serves and keeps the metrics until `shutdown`; answers pause and resume by sending to `paused`.
 ///
 /// # Errors
 /// The address cannot be bound.
@@ -61,7 +62,8 @@ pub async fn serve(
         .route("/metrics", get(|app: Shared<App>| async move { app.metrics.render() }))
         .route("/pause", post(|app: Shared<App>| async move { set_paused(&app, true) }))
         .route("/resume", post(|app: Shared<App>| async move { set_paused(&app, false) }))
-        .with_state(App { health, metrics, paused });
+        .with_state(App { health, metrics: metrics.clone(), paused });
+    tokio::spawn(telemetry::upkeep(metrics, shutdown.clone()));
     tokio::spawn(async move {
         let served = axum::serve(listener, app).with_graceful_shutdown(shutdown.cancelled_owned()).await;
         if let Err(error) = served {
@@ -112,12 +114,11 @@ pub async fn check(bind: SocketAddr) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry;
+    use crate::Service;
 
-    async fn started(health: &Health) -> SocketAddr {
+    async fn started(health: &Health, paused: watch::Sender<bool>) -> SocketAddr {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let settings = Settings { bind: free };
-        let (paused, _) = watch::channel(false);
         serve(&settings, health.clone(), telemetry::metrics(), paused, CancellationToken::new())
             .await
             .unwrap();
@@ -127,12 +128,38 @@ mod tests {
     #[tokio::test]
     async fn health_check_passes_only_while_no_part_is_red() {
         let health = Health::default();
-        let address = started(&health).await;
+        let address = started(&health, watch::Sender::new(false)).await;
         health.green("kafka");
         assert!(check(address).await.unwrap().contains("green"));
         health.red("kafka", "broker unreachable");
         let error = check(address).await.unwrap_err().to_string();
         assert!(error.contains("503") && error.contains("broker unreachable"), "{error}");
+    }
+
+    async fn post(address: SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(format!("POST {path} HTTP/1.0\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn pause_reaches_a_loop_and_is_404_where_none_listens() {
+        let service = Service {
+            command: None,
+            health: Health::default(),
+            shutdown: CancellationToken::new(),
+            pause: watch::Sender::new(false),
+        };
+        let address = started(&service.health, service.pause.clone()).await;
+        let answer = post(address, "/pause").await;
+        assert!(answer.starts_with("HTTP/1.0 404") && answer.contains("cannot be paused"), "{answer}");
+        let paused = service.paused();
+        assert!(post(address, "/pause").await.starts_with("HTTP/1.0 200"));
+        assert!(*paused.borrow());
+        assert!(post(address, "/resume").await.starts_with("HTTP/1.0 200"));
+        assert!(!*paused.borrow());
     }
 
     #[tokio::test]

@@ -35,8 +35,16 @@ pub struct Service {
     pub health: Health,
     /// Cancelled by SIGTERM and SIGINT: finish, flush, return.
     pub shutdown: CancellationToken,
-    /// True while an operator has paused the service.
-    pub paused: watch::Receiver<bool>,
+    /// Where an operator's pause arrives; [`Service::paused`] listens to it.
+    pub pause: watch::Sender<bool>,
+}
+
+impl Service {
+    /// Tells a loop whether an operator has paused the service. A service without such a loop never asks, and
+    /// `POST /pause` then answers 404.
+    pub fn paused(&self) -> watch::Receiver<bool> {
+        self.pause.subscribe()
+    }
 }
 
 /// Runs one service from arguments to exit code.
@@ -114,14 +122,14 @@ where
     info!(service = name, version = env!("CARGO_PKG_VERSION"), "starting");
     let shutdown = shutdown::on_signal()?;
     let health = Health::default();
-    let (sender, paused) = watch::channel(false);
+    let pause = watch::Sender::new(false);
     // A one-off command has no port: it may run beside the service that holds it.
     if command.is_none() {
         // The endpoint outlives the shutdown, so that the drain is visible too.
         let endless = CancellationToken::new();
-        http::serve(settings.http(), health.clone(), telemetry::metrics(), sender, endless).await?;
+        http::serve(settings.http(), health.clone(), telemetry::metrics(), pause.clone(), endless).await?;
     }
-    run(settings, Service { command, health, shutdown, paused }).await?;
+    run(settings, Service { command, health, shutdown, pause }).await?;
     info!(service = name, "stopped");
     Ok(())
 }

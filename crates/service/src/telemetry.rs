@@ -5,13 +5,17 @@
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
 /// What libraries say of an outage, many times a second, reaches the health once and in words.
 const OWN_LINES: &str = "info,scylla=off,scylla_cql=off,librdkafka=off,rdkafka=off";
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Installs a service's log writer; later calls change nothing.
 pub fn init() {
@@ -66,6 +70,18 @@ pub fn metrics() -> PrometheusHandle {
         .clone()
 }
 
+/// Folds the histograms' samples until `shutdown`: without that they pile up until somebody asks for `/metrics`.
+pub(crate) async fn upkeep(metrics: PrometheusHandle, shutdown: CancellationToken) {
+    let mut ticks = interval(UPKEEP_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => metrics.run_upkeep(),
+            () = shutdown.cancelled() => return,
+        }
+    }
+}
+
 /// The whole chain of an error in one line, as the log field `error` shows it.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
@@ -84,9 +100,42 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::watch;
     use tracing::Level;
 
     use super::*;
+    use crate::{Health, http};
+
+    // What the recorder has folded. Its own text shows it; asking for `/metrics` would fold by itself.
+    fn folded(metrics: &PrometheusHandle) -> String {
+        let text = format!("{metrics:?}");
+        let (_, rest) = text.split_once("distributions: ").unwrap();
+        rest.split_once("distribution_builder").unwrap().0.to_owned()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn samples_are_folded_though_nobody_asks_for_metrics() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let (handle, shutdown) = (recorder.handle(), CancellationToken::new());
+        let record = |times: u32| {
+            metrics::with_local_recorder(&recorder, || {
+                (0..times).for_each(|_| metrics::histogram!("wait_seconds").record(0.5));
+            });
+        };
+        let settings = http::Settings { bind: ([127, 0, 0, 1], 0).into() };
+        let paused = watch::Sender::new(false);
+        http::serve(&settings, Health::default(), handle.clone(), paused, shutdown.clone()).await.unwrap();
+        for expected in ["count: 10000", "count: 20000", "count: 30000"] {
+            record(10_000);
+            tokio::time::sleep(2 * UPKEEP_EVERY).await;
+            assert!(folded(&handle).contains(expected), "not {expected}: {}", folded(&handle));
+        }
+        shutdown.cancel();
+        tokio::time::sleep(UPKEEP_EVERY).await;
+        record(10_000);
+        tokio::time::sleep(2 * UPKEEP_EVERY).await;
+        assert!(folded(&handle).contains("count: 30000"), "it ends with the service");
+    }
 
     #[test]
     fn rust_log_replaces_the_default_and_nonsense_does_not() {

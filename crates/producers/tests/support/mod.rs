@@ -155,11 +155,12 @@ impl Running {
         dataset: &'static Dataset,
         settings: producers::Settings,
     ) -> Self {
-        let (sender, paused) = watch::channel(false);
+        let paused = watch::Sender::new(false);
         let (health, shutdown) = (Health::default(), CancellationToken::new());
-        let service = Service { command, health: health.clone(), shutdown: shutdown.clone(), paused };
+        let service =
+            Service { command, health: health.clone(), shutdown: shutdown.clone(), pause: paused.clone() };
         let task = tokio::spawn(producers::run(dataset, settings, service));
-        Self { health, paused: sender, shutdown, task }
+        Self { health, paused, shutdown, task }
     }
 
     /// Sends what SIGTERM sends and waits for the end.

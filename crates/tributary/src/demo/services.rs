@@ -153,8 +153,10 @@ impl Services {
 }
 
 fn service(stop: &CancellationToken) -> (watch::Sender<bool>, Service) {
-    let (sender, paused) = watch::channel(false);
-    (sender, Service { command: None, health: Health::default(), shutdown: stop.clone(), paused })
+    let pause = watch::Sender::new(false);
+    let service =
+        Service { command: None, health: Health::default(), shutdown: stop.clone(), pause: pause.clone() };
+    (pause, service)
 }
 
 fn flat(ended: Result<Outcome, JoinError>) -> Outcome {
