@@ -11,9 +11,9 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::error::{Code, brief, is_terminal};
+use crate::error::{Code, is_terminal};
 use crate::settings::Section;
-use crate::{Dataset, Message, ParseError, Parsed, Polled, Rejected, Request, SettingsError, Upstream};
+use crate::{Dataset, Message, ParseError, Parsed, Polled, Request, SettingsError, Upstream};
 
 /// Companies that do not exist.
 pub static DATASET: Dataset = Dataset {
@@ -86,10 +86,6 @@ impl Polled for Companies {
         Some(self.requests_per_minute)
     }
 
-    fn missing_credential(&self) -> Option<&'static str> {
-        None
-    }
-
     fn requests(&self) -> Vec<Request> {
         vec![self.request(self.quantity)]
     }
@@ -104,17 +100,7 @@ impl Polled for Companies {
             Some(items) if body.code.as_ref().is_none_or(|code| code.number() == Some(200)) => items,
             _ => return Err(body.refusal()),
         };
-        let mut parsed = Parsed::default();
-        for (index, item) in items.into_iter().enumerate() {
-            match serde_json::from_str::<Company>(item.get()) {
-                Ok(company) => parsed.messages.push(company.publish()),
-                Err(error) => {
-                    let reason = brief(&format!("data[{index}]: {error}"));
-                    parsed.rejected.push(Rejected { reason });
-                }
-            }
-        }
-        Ok(parsed)
+        Ok(Parsed::of("data", &items, Company::publish))
     }
 }
 

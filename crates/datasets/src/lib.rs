@@ -89,7 +89,9 @@ pub trait Polled: Send + Sync {
     fn requests_per_minute(&self) -> Option<u32>;
 
     /// Returns which variable to set when the live upstream needs a credential and none is configured.
-    fn missing_credential(&self) -> Option<&'static str>;
+    fn missing_credential(&self) -> Option<&'static str> {
+        None
+    }
 
     /// Returns one poll: these GET requests, in this order.
     fn requests(&self) -> Vec<Request>;

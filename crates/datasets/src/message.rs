@@ -1,7 +1,10 @@
 //! What comes out of a dataset: messages for Kafka, and the items that could not become one.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::error::brief;
 
 /// A record as published: the key and the JSON value of one Kafka message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +30,27 @@ pub struct Parsed {
     pub messages: Vec<Message>,
     /// The items that broke the upstream's contract, to be counted and logged.
     pub rejected: Vec<Rejected>,
+}
+
+impl Parsed {
+    /// Parses each item of the body's list `field` by itself and publishes it.
+    pub(crate) fn of<'a, T: Deserialize<'a>>(
+        field: &str,
+        items: &[&'a RawValue],
+        publish: impl Fn(T) -> Message,
+    ) -> Self {
+        let mut parsed = Self::default();
+        for (index, item) in items.iter().enumerate() {
+            match serde_json::from_str(item.get()) {
+                Ok(item) => parsed.messages.push(publish(item)),
+                Err(error) => {
+                    let reason = brief(&format!("{field}[{index}]: {error}"));
+                    parsed.rejected.push(Rejected { reason });
+                }
+            }
+        }
+        parsed
+    }
 }
 
 /// An item of a body that could not become a message.

@@ -197,6 +197,29 @@ mod tests {
     }
 
     #[test]
+    fn answer_to_the_largest_request_for_users_is_within_the_bodys_limit() {
+        let datasets::Upstream::Polled { new, .. } = datasets::random_user::DATASET.upstream else {
+            panic!("users are polled")
+        };
+        let results = (1..=10_000_usize).rev().find(|n| new(&json!({ "results": n })).is_ok()).unwrap();
+        for body in [
+            include_str!("../../datasets/fixtures/random-user/odd_names.json"),
+            include_str!("../../datasets/fixtures/random-user/text_postcode.json"),
+            include_str!("../../datasets/fixtures/random-user/integer_postcode.json"),
+        ] {
+            let body: Value = serde_json::from_str(body).unwrap();
+            let mut user = body["results"][0].clone();
+            // The request leaves these out.
+            for field in ["id", "dob", "cell"] {
+                user.as_object_mut().unwrap().remove(field);
+            }
+            let whole = json!({"results": vec![user; results], "info": body["info"]}).to_string();
+            let limit = Producer::default().body_bytes_max;
+            assert!(whole.len() < limit, "{results} users are {} bytes of {limit}", whole.len());
+        }
+    }
+
+    #[test]
     fn empty_base_url_means_the_real_one() {
         let settings = settings(json!({"random_user": {"base_url": ""}}));
         assert_eq!(settings.section(&datasets::random_user::DATASET).unwrap().base_url, None);

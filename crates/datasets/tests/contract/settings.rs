@@ -51,13 +51,13 @@ fn a_value_out_of_range_is_named_with_its_section_key_and_range() {
         ),
         (
             "random-user",
-            json!({"results": 5001}),
-            "[random_user] results = 5001: allowed is a whole number from 1 to 5000",
+            json!({"results": 4001}),
+            "[random_user] results = 4001: allowed is a whole number from 1 to 4000",
         ),
         (
             "random-user",
             json!({"results": 1.5}),
-            "[random_user] results = 1.5: allowed is a whole number from 1 to 5000",
+            "[random_user] results = 1.5: allowed is a whole number from 1 to 4000",
         ),
         (
             "random-user",
