@@ -33,9 +33,10 @@ impl Backoff {
             self.min.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(self.max);
         self.failures = self.failures.saturating_add(1).min(31);
         let wait = ceiling.mul_f64(chance.clamp(0.0, 1.0));
-        // An upstream that says when to come back knows better; the jitter on top keeps clients apart.
+        // An upstream that says when to come back may ask for more, never for less: some say 0 for ever. The jitter
+        // on top keeps clients apart that were all told the same.
         match retry_after {
-            Some(after) => after.min(RETRY_AFTER_MAX) + wait.min(Duration::from_secs(1)),
+            Some(after) => after.min(RETRY_AFTER_MAX).max(wait) + wait.min(Duration::from_secs(1)),
             None => wait,
         }
     }
@@ -77,6 +78,13 @@ mod tests {
         assert_eq!(backoff.next(0.0, Some(Duration::MAX)), RETRY_AFTER_MAX);
     }
 
+    #[test]
+    fn retry_after_of_nothing_does_not_switch_the_backoff_off() {
+        let mut backoff = Backoff::new(MIN, MAX);
+        let waits: Vec<u64> = (0..11).map(|_| backoff.next(1.0, Some(Duration::ZERO)).as_secs()).collect();
+        assert_eq!(waits, [2, 3, 5, 9, 17, 33, 65, 129, 257, 301, 301]);
+    }
+
     proptest! {
         #[test]
         fn no_wait_is_above_the_cap(chances in prop::collection::vec(0.0..1.0_f64, 1..200)) {
@@ -95,8 +103,9 @@ mod tests {
                 backoff.next(chance, None);
             }
             let after = Duration::from_secs(after_s);
+            let exponential = backoff.clone().next(chance, None);
             let wait = backoff.next(chance, Some(after));
-            prop_assert!(wait >= after && wait <= after + Duration::from_secs(1));
+            prop_assert!(wait >= after && wait <= after.max(exponential) + Duration::from_secs(1));
         }
     }
 }

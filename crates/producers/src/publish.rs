@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
+use chrono::Utc;
 use datasets::Message;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message as _, OwnedHeaders, OwnedMessage};
@@ -177,7 +178,9 @@ impl Publisher {
     fn offer_again(&self, record: &OwnedMessage) -> Offer {
         let headers = record.headers().cloned();
         let (key, value) = (record.key().unwrap_or_default(), record.payload().unwrap_or_default());
-        self.produce(key, value, headers, record.timestamp().to_millis())
+        // Refused, it may be, for a clock that was ahead and has been mended since.
+        let at = record.timestamp().to_millis().map(|at| at.min(Utc::now().timestamp_millis()));
+        self.produce(key, value, headers, at)
     }
 
     fn produce(
@@ -295,4 +298,49 @@ impl Publisher {
 
 fn code_text(error: &KafkaError) -> String {
     error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::consumer::{BaseConsumer, Consumer};
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::DefaultProducerContext;
+    use rdkafka::{ClientConfig, Offset, Timestamp, TopicPartitionList};
+
+    use super::*;
+
+    const HOUR_MS: i64 = 3_600_000;
+
+    fn times(brokers: &str, topic: &str, records: usize) -> Vec<i64> {
+        let consumer: BaseConsumer =
+            ClientConfig::new().set("bootstrap.servers", brokers).set("group.id", "test").create().unwrap();
+        let mut assignment = TopicPartitionList::new();
+        assignment.add_partition_offset(topic, 0, Offset::Beginning).unwrap();
+        consumer.assign(&assignment).unwrap();
+        let read = || consumer.poll(Duration::from_secs(10)).expect("a record in time").unwrap();
+        (0..records).map(|_| read().timestamp().to_millis().unwrap()).collect()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn record_refused_for_a_clock_that_was_ahead_is_resent_with_the_present_time() {
+        let cluster: MockCluster<'static, DefaultProducerContext> = MockCluster::new(1).unwrap();
+        let dataset = &datasets::wikipedia::DATASET;
+        cluster.create_topic(dataset.topic, 1, 1).unwrap();
+        let brokers = cluster.bootstrap_servers();
+        let kafka = service::kafka::Settings { brokers: brokers.clone() };
+        let counts = Arc::new(Counts::new(dataset.name));
+        let publisher = Publisher::new(&kafka, dataset, counts, CancellationToken::new()).unwrap();
+        let now = Utc::now().timestamp_millis();
+        let (past, future) = (now - HOUR_MS, now + 5 * HOUR_MS);
+        for at in [future, past] {
+            let (value, at) = (Some(b"{}".to_vec()), Timestamp::CreateTime(at));
+            let record = OwnedMessage::new(value, None, dataset.topic.to_owned(), at, 0, 0, None);
+            publisher.deliveries().put_back(record);
+        }
+        publisher.resend();
+        assert_eq!(publisher.drain().await, 0);
+        let times = times(&brokers, dataset.topic, 2);
+        assert_eq!(times[0], past, "a time that has been is kept");
+        assert!(times[1] >= now && times[1] < now + HOUR_MS, "{} is not the present", times[1]);
+    }
 }
