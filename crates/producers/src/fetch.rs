@@ -36,8 +36,16 @@ pub(crate) enum FetchError {
     #[error("{0}")]
     Refused(String),
     /// The upstream refuses this request: a person must act, the other requests may go on.
+    #[error("{what}")]
+    RequestRefused {
+        /// In words.
+        what: String,
+        /// Whether the words are the upstream's own, by its contract: then it is there, and took the key.
+        by_contract: bool,
+    },
+    /// The upstream refuses the place to resume a stream from.
     #[error("{0}")]
-    RequestRefused(String),
+    PlaceRefused(String),
     /// The answer is not what the contract says.
     #[error("{0}")]
     Malformed(String),
@@ -48,7 +56,7 @@ impl FetchError {
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::Retry { kind, .. } => *kind,
-            Self::Refused(_) | Self::RequestRefused(_) => Kind::Refused,
+            Self::Refused(_) | Self::RequestRefused { .. } | Self::PlaceRefused(_) => Kind::Refused,
             Self::Malformed(_) => Kind::Malformed,
         }
     }
@@ -83,17 +91,25 @@ impl Fetcher {
             let location = header(&response, LOCATION.as_str());
             // The words help; that they could not be read is not worth another error.
             let body = read(response, ERROR_BYTES_MAX).await.unwrap_or_default();
-            let said = match dataset.parse(request, &body) {
-                Err(ParseError::Refused { message, .. }) => Some(message),
-                _ => None,
+            let (said, terminal) = match dataset.parse(request, &body) {
+                Err(ParseError::Refused { message, terminal }) => (Some(message), terminal),
+                _ => (None, false),
             };
-            return Err(judge(status, said.as_deref(), location.as_deref(), after));
+            return Err(match judge(status, said.as_deref(), location.as_deref(), after) {
+                FetchError::RequestRefused { what, .. } => {
+                    FetchError::RequestRefused { what, by_contract: terminal }
+                }
+                other => other,
+            });
         }
         let content_type = header(&response, CONTENT_TYPE.as_str());
         let body = read(response, self.body_bytes_max).await?;
         match dataset.parse(request, &body) {
             Ok(parsed) => Ok(parsed),
-            Err(ParseError::Refused { message, terminal: true }) => Err(FetchError::RequestRefused(message)),
+            // Nothing tells here whether it is the request or the key that is refused.
+            Err(ParseError::Refused { message, terminal: true }) => {
+                Err(FetchError::RequestRefused { what: message, by_contract: false })
+            }
             Err(ParseError::Refused { message, terminal: false }) => {
                 Err(FetchError::Retry { kind: Kind::Throttled, what: message, after: None })
             }
@@ -142,7 +158,7 @@ pub(crate) fn judge(
     match status.as_u16() {
         408 | 425 | 429 => FetchError::Retry { kind: Kind::Throttled, what, after },
         401 | 403 => FetchError::Refused(what),
-        400..=499 => FetchError::RequestRefused(what),
+        400..=499 => FetchError::RequestRefused { what, by_contract: false },
         300..=399 => {
             let what =
                 format!("{what}: a redirect to {}, which is not followed", location.unwrap_or("nowhere"));
@@ -181,7 +197,10 @@ fn redact_error(error: FetchError, secret: Option<&str>) -> FetchError {
     match error {
         FetchError::Retry { kind, what, after } => FetchError::Retry { kind, what: clean(what), after },
         FetchError::Refused(what) => FetchError::Refused(clean(what)),
-        FetchError::RequestRefused(what) => FetchError::RequestRefused(clean(what)),
+        FetchError::RequestRefused { what, by_contract } => {
+            FetchError::RequestRefused { what: clean(what), by_contract }
+        }
+        FetchError::PlaceRefused(what) => FetchError::PlaceRefused(clean(what)),
         FetchError::Malformed(what) => FetchError::Malformed(clean(what)),
     }
 }
@@ -224,7 +243,7 @@ mod tests {
             assert!(matches!(judge(status), FetchError::Refused(_)), "{status}");
         }
         for status in [400, 404, 405, 410, 422] {
-            assert!(matches!(judge(status), FetchError::RequestRefused(_)), "{status}");
+            assert!(matches!(judge(status), FetchError::RequestRefused { .. }), "{status}");
         }
     }
 

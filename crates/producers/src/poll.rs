@@ -57,7 +57,11 @@ pub(crate) async fn run(runtime: &mut Runtime, dataset: &dyn Polled, live: Url) 
 async fn probe(fetcher: &Fetcher, dataset: &dyn Polled, budget: &Budget, base: Url) -> Result<(), String> {
     // A probe is rare and counts against the budget, but does not wait for it.
     let _ = budget.take();
-    fetcher.fetch(&base, &dataset.probe(), dataset).await.map(drop).map_err(|error| error.to_string())
+    match fetcher.fetch(&base, &dataset.probe(), dataset).await {
+        // A misspelt city, say: the upstream serves, and the others may be well spelt.
+        Ok(_) | Err(FetchError::RequestRefused { by_contract: true, .. }) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 impl Poller<'_> {
@@ -164,7 +168,7 @@ impl Poller<'_> {
         let after = match &error {
             FetchError::Retry { after, .. } => *after,
             FetchError::Malformed(_) => None,
-            FetchError::Refused(_) | FetchError::RequestRefused(_) => {
+            FetchError::Refused(_) | FetchError::RequestRefused { .. } | FetchError::PlaceRefused(_) => {
                 self.runtime.counts.error(error.kind());
                 let reason = self.runtime.refusal(label, &error);
                 warn!(dataset = self.runtime.dataset.name, request = label, reason, "upstream refuses");

@@ -30,6 +30,8 @@ pub(crate) enum Gap {
     NoPlace,
     /// The first change is this much later than the last one before.
     Late(Duration),
+    /// The upstream did not accept the place: all changes since then are missing, for this long.
+    Forgotten(Duration),
 }
 
 /// What to think of a change.
@@ -47,6 +49,8 @@ pub(crate) struct Cursor {
     recent: HashSet<String>,
     order: VecDeque<String>,
     first_after_connect: bool,
+    /// The time of the place that had to be forgotten, until the next change tells the gap.
+    forgotten: Option<DateTime<Utc>>,
 }
 
 impl Cursor {
@@ -69,9 +73,11 @@ impl Cursor {
         self.first_after_connect = true;
     }
 
-    /// The upstream does not accept the place: the stream begins at the present.
-    pub(crate) fn forget_place(&mut self) {
-        self.place = None;
+    /// The upstream does not accept the place: the stream begins at the present. Returns what is forgotten.
+    pub(crate) fn forget_place(&mut self) -> Option<Place> {
+        let place = self.place.take()?;
+        self.forgotten = Some(place.at);
+        Some(place)
     }
 
     /// Judges a change before it is published.
@@ -79,7 +85,10 @@ impl Cursor {
         let first = std::mem::take(&mut self.first_after_connect);
         let gap = match &self.place {
             _ if !first => None,
-            None => Some(Gap::NoPlace),
+            None => Some(match self.forgotten.take() {
+                Some(left) => Gap::Forgotten((at - left).to_std().unwrap_or_default()),
+                None => Gap::NoPlace,
+            }),
             Some(place) => (at - place.at).to_std().ok().filter(|late| *late > GAP).map(Gap::Late),
         };
         Verdict { gap, duplicate: self.recent.contains(key) }
@@ -149,6 +158,18 @@ mod tests {
             cursor.connected();
             assert_eq!(cursor.judge("a", at(late)).gap, gap, "{late} s late");
         }
+    }
+
+    #[test]
+    fn forgotten_place_is_a_gap_however_short() {
+        let mut cursor = Cursor::from(place("1", 0), []);
+        assert_eq!(cursor.forget_place(), place("1", 0));
+        assert_eq!(cursor.last_event_id(), None);
+        cursor.connected();
+        assert_eq!(cursor.judge("a", at(5)).gap, Some(Gap::Forgotten(Duration::from_secs(5))));
+        cursor.advance("a", None, at(5));
+        cursor.connected();
+        assert_eq!(cursor.judge("b", at(6)).gap, Some(Gap::NoPlace), "told once");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The end of a stream's topic -> the last change that an earlier process published, and the keys of the last ones.
 //!
 //! This is why a streaming producer needs no state of its own: what is in the topic is what has been published, by
-//! definition. The search goes back in growing steps and stops at the first hit, so that it is short as a rule.
+//! definition. The search goes back in growing steps and stops at the first hit, so that it is short as a rule, and
+//! bounded in any case.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -21,6 +23,9 @@ use crate::upstream::Origin;
 
 const STEP: i64 = 1000;
 const STEP_FACTOR: i64 = 10;
+/// What lies further back is not looked at: beyond hours of the busiest stream the upstream itself has forgotten, or
+/// the records are another origin's.
+const NEWEST_MAX: i64 = 1_000_000;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Without any record for so long, the scan starts over.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
@@ -34,6 +39,8 @@ pub(crate) struct Found {
     pub(crate) keys: Vec<String>,
     /// Whether the topic has any record at all.
     pub(crate) empty: bool,
+    /// How many of the newest records were looked at, at most.
+    pub(crate) searched: i64,
 }
 
 /// Scans partition 0 of `topic` backwards; blocks.
@@ -53,6 +60,7 @@ pub(crate) fn scan(
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
         .set("fetch.queue.backoff.ms", "10")
+        .set("queued.max.messages.kbytes", "8192")
         .set("auto.offset.reset", "earliest");
     let consumer: BaseConsumer<Cluster> = config
         .create_with_context(Cluster::default())
@@ -71,20 +79,33 @@ fn search(
 ) -> anyhow::Result<Found> {
     let (low, high) = consumer.fetch_watermarks(topic, 0, ANSWER_TIMEOUT)?;
     let mut found = Found { empty: high <= low, ..Found::default() };
-    let (mut step, mut end) = (STEP, high);
-    while found.place.is_none() && end > low {
-        let start = (high - step).max(low);
-        read(consumer, topic, origin, start..end, stop, &mut found)?;
-        (end, step) = (start, step.saturating_mul(STEP_FACTOR));
+    for offsets in steps(low, high) {
+        found.searched = high - offsets.start;
+        read(consumer, topic, origin, offsets, stop, &mut found)?;
+        if found.place.is_some() {
+            break;
+        }
     }
     Ok(found)
+}
+
+/// What to read, one after the other: from the end back, in growing steps.
+fn steps(low: i64, high: i64) -> Vec<Range<i64>> {
+    let low = low.max(high - NEWEST_MAX);
+    let (mut steps, mut step, mut end) = (Vec::new(), STEP, high);
+    while end > low {
+        let start = (high - step).max(low);
+        steps.push(start..end);
+        (end, step) = (start, step.saturating_mul(STEP_FACTOR));
+    }
+    steps
 }
 
 fn read(
     consumer: &BaseConsumer<Cluster>,
     topic: &str,
     origin: Origin,
-    offsets: std::ops::Range<i64>,
+    offsets: Range<i64>,
     stop: &CancellationToken,
     found: &mut Found,
 ) -> anyhow::Result<()> {
@@ -142,4 +163,23 @@ fn header<'a>(record: &'a BorrowedMessage<'_>, key: &str) -> Option<&'a str> {
     let headers = record.headers()?;
     let value = headers.iter().find(|header| header.key == key)?.value?;
     str::from_utf8(value).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn search_grows_back_from_the_end_without_a_hole() {
+        assert!(steps(0, 0).is_empty());
+        assert_eq!(steps(999, 2_500), [1_500..2_500, 999..1_500]);
+        assert_eq!(steps(0, 15_000), [14_000..15_000, 5_000..14_000, 0..5_000]);
+    }
+
+    #[test]
+    fn search_ends_after_the_newest_million() {
+        let steps = steps(3, 900_000_000);
+        assert_eq!(steps.last().unwrap().start, 899_000_000);
+        assert_eq!(steps.iter().map(|step| step.end - step.start).sum::<i64>(), NEWEST_MAX);
+    }
 }

@@ -18,6 +18,7 @@ use tracing::{debug, info, warn};
 use crate::backoff::Backoff;
 use crate::counts::Kind;
 use crate::fetch::{FetchError, join};
+use crate::framing::TOO_LONG;
 use crate::http;
 use crate::monitor;
 use crate::publish::{Record, Stopped};
@@ -30,6 +31,8 @@ use crate::upstream::{self, Upstream};
 /// How long `once` waits for a first change, and how long it goes on from there.
 const ONCE_PATIENCE: Duration = Duration::from_secs(30);
 const ONCE: Duration = Duration::from_secs(1);
+/// So many refusals of the place in a row mean it: one alone may come from a proxy, or from a bad deployment.
+const PLACE_REFUSALS_MAX: u32 = 3;
 /// Malformed changes are counted each, and logged at most so often.
 const WARN_EVERY: Duration = Duration::from_secs(10);
 
@@ -54,6 +57,7 @@ struct Streamer<'a> {
     upstream: Upstream,
     backoff: Backoff,
     failures: u32,
+    place_refusals: u32,
     warned_at: Option<Instant>,
 }
 
@@ -70,8 +74,17 @@ pub(crate) async fn run(
     let asked = probe(&transport, dataset, live.clone(), path);
     let upstream = Upstream::choose(&settings, runtime.dataset.name, live, None, asked).await?;
     let backoff = Backoff::new(settings.backoff_min, settings.backoff_max);
-    let mut streamer =
-        Streamer { runtime, dataset, path, transport, upstream, backoff, failures: 0, warned_at: None };
+    let mut streamer = Streamer {
+        runtime,
+        dataset,
+        path,
+        transport,
+        upstream,
+        backoff,
+        failures: 0,
+        place_refusals: 0,
+        warned_at: None,
+    };
     let (Ok(()) | Err(Stopped)) = streamer.run().await;
     Ok(())
 }
@@ -81,7 +94,7 @@ async fn probe(transport: &Transport, dataset: &dyn Streamed, base: Url, path: &
     let mut events = open(transport, &base, path, None)?;
     while let Some(event) = events.next().await {
         match event {
-            Ok(SSE::Event(event)) => {
+            Ok(SSE::Event(event)) if event.event_type != TOO_LONG => {
                 return dataset.parse(&event.data).map(drop).map_err(|error| error.to_string());
             }
             Ok(_) => {}
@@ -118,7 +131,7 @@ fn failure(error: Error) -> FetchError {
         Error::UnexpectedEof => retry(Kind::Transport, "the stream ended in the middle of an event"),
         Error::TimedOut => retry(Kind::Timeout, "the stream fell silent"),
         // The place that we were given back is not even a header's value.
-        Error::InvalidParameter(error) => FetchError::RequestRefused(error.to_string()),
+        Error::InvalidParameter(error) => FetchError::PlaceRefused(error.to_string()),
         other => FetchError::Malformed(other.to_string()),
     }
 }
@@ -147,16 +160,14 @@ impl Streamer<'_> {
         };
         let after = match &error {
             FetchError::Retry { after, .. } => *after,
-            FetchError::Malformed(_) => None,
-            FetchError::RequestRefused(_) if cursor.last_event_id().is_some() => {
-                // A place that has become invalid would be refused for ever.
-                cursor.forget_place();
-                None
-            }
-            FetchError::RequestRefused(_) | FetchError::Refused(_) => {
+            FetchError::Malformed(_) | FetchError::PlaceRefused(_) => None,
+            // It has served before: more likely its trouble than ours.
+            FetchError::RequestRefused { .. } if cursor.last_event_id().is_some() => None,
+            FetchError::RequestRefused { .. } | FetchError::Refused(_) => {
                 Some(self.runtime.settings.refused_wait)
             }
         };
+        self.place_refused(matches!(error, FetchError::PlaceRefused(_)), cursor);
         if let Some(min) = self.transport.retry() {
             self.backoff.start_from(min);
         }
@@ -172,11 +183,28 @@ impl Streamer<'_> {
         Ok(!self.went_live().await)
     }
 
+    /// Notes whether the place was refused, and forgets it when that has happened often enough in a row.
+    fn place_refused(&mut self, refused: bool, cursor: &mut Cursor) {
+        self.place_refusals = if refused { self.place_refusals + 1 } else { 0 };
+        if self.place_refusals < PLACE_REFUSALS_MAX {
+            return;
+        }
+        self.place_refusals = 0;
+        if let Some(place) = cursor.forget_place() {
+            warn!(
+                dataset = self.runtime.dataset.name, last = %place.at, refusals = PLACE_REFUSALS_MAX,
+                "upstream does not accept the place to resume from, it is forgotten; stream begins at the present"
+            );
+        }
+    }
+
     async fn connection(&mut self, cursor: &mut Cursor) -> Result<Ended, Stopped> {
         let mut events = match open(&self.transport, self.upstream.base(), self.path, cursor.last_event_id())
         {
             Ok(events) => events,
-            Err(what) => return Ok(Ended::Failed(FetchError::RequestRefused(what))),
+            Err(what) => {
+                return Ok(Ended::Failed(FetchError::RequestRefused { what, by_contract: false }));
+            }
         };
         cursor.connected();
         let idle = self.runtime.settings.idle_timeout;
@@ -204,6 +232,10 @@ impl Streamer<'_> {
                 continue;
             };
             match event {
+                Some(Ok(SSE::Event(event))) if event.event_type == TOO_LONG => {
+                    let bytes_max = self.runtime.settings.event_bytes_max;
+                    self.reject(Kind::TooLarge, &format!("an event of more than {bytes_max} bytes"));
+                }
                 Some(Ok(SSE::Event(event))) => {
                     if event.event_type == "error" {
                         let data: String = event.data.chars().take(200).collect();
@@ -218,7 +250,10 @@ impl Streamer<'_> {
                         self.works();
                     }
                 }
-                Some(Ok(SSE::Connected(_))) => debug!(dataset = self.runtime.dataset.name, "stream open"),
+                Some(Ok(SSE::Connected(_))) => {
+                    self.place_refusals = 0;
+                    debug!(dataset = self.runtime.dataset.name, "stream open");
+                }
                 Some(Ok(SSE::Comment(_))) => {}
                 Some(Err(error)) => return Ok(Ended::Failed(failure(error))),
                 None => return Ok(Ended::Failed(failure(Error::Eof))),
@@ -237,7 +272,7 @@ impl Streamer<'_> {
             // A sign of life and nothing else: the place to resume from stays at a change.
             Ok(Event::Canary) => return Ok(()),
             Err(error) => {
-                self.reject(&error);
+                self.reject(Kind::Malformed, &error.to_string());
                 return Ok(());
             }
         };
@@ -270,16 +305,23 @@ impl Streamer<'_> {
                 let missing_s = late.as_secs();
                 warn!(dataset, missing_s, "stream resumed later than it was left; changes may be missing");
             }
+            Gap::Forgotten(missing) => {
+                let missing_s = missing.as_secs();
+                warn!(
+                    dataset,
+                    missing_s, "stream began at the present, its place was refused; changes are missing"
+                );
+            }
         }
     }
 
-    fn reject(&mut self, error: &datasets::ParseError) {
+    fn reject(&mut self, kind: Kind, error: &str) {
         self.runtime.counts.fetched.add(1);
         self.runtime.counts.rejected.add(1);
-        self.runtime.counts.error(Kind::Malformed);
+        self.runtime.counts.error(kind);
         if self.warned_at.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
             self.warned_at = Some(Instant::now());
-            warn!(dataset = self.runtime.dataset.name, %error, "event rejected");
+            warn!(dataset = self.runtime.dataset.name, error, "event rejected");
         }
     }
 
@@ -300,6 +342,8 @@ impl Streamer<'_> {
         let mut backoff = Backoff::new(self.runtime.settings.backoff_min, Duration::from_secs(10));
         let origin = self.upstream.origin();
         let (dataset, topic) = (self.runtime.dataset.name, self.runtime.dataset.topic);
+        let searches = format!("waits for the place to resume from, which is sought in topic {topic}");
+        self.runtime.health.yellow(upstream::PART, searches);
         loop {
             let (kafka, stop) = (self.runtime.kafka.clone(), self.runtime.stop.clone());
             let searched = tokio::task::spawn_blocking(move || scan(&kafka, topic, origin, &stop));
@@ -310,8 +354,8 @@ impl Streamer<'_> {
                             Some(place) => info!(dataset, last = %place.at, "stream continues where it was left"),
                             None if found.empty => info!(dataset, "topic is empty, stream begins at the present"),
                             None => warn!(
-                                dataset, origin = origin.as_str(),
-                                "no change of this origin in the topic, stream begins at the present"
+                                dataset, origin = origin.as_str(), searched = found.searched,
+                                "no change of this origin among the newest of the topic, stream begins at the present"
                             ),
                         }
                         return Ok(Cursor::from(found.place, found.keys));

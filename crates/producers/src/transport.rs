@@ -14,14 +14,15 @@ use futures::{Stream, StreamExt};
 use launchdarkly_sdk_transport::{
     ByteStream, HttpTransport, Request, Response, ResponseFuture, TransportError,
 };
-use reqwest::Client;
 use reqwest::header::{CONTENT_TYPE, LOCATION};
+use reqwest::{Client, StatusCode};
 
 use crate::counts::Kind;
 use crate::fetch::{FetchError, judge, transport, wait_asked};
 use crate::framing::Framing;
 
 const EVENT_STREAM: &str = "text/event-stream";
+const LAST_EVENT_ID: &str = "last-event-id";
 
 /// Opens event streams.
 #[derive(Debug, Clone)]
@@ -33,7 +34,7 @@ pub(crate) struct Transport {
 }
 
 impl Transport {
-    /// `answer_timeout` is the time until the answer's head; `event_bytes_max` bounds each event.
+    /// `answer_timeout` is the time until the answer's head; an event of more than `event_bytes_max` is cut.
     pub(crate) fn new(client: Client, answer_timeout: Duration, event_bytes_max: usize) -> Self {
         Self { client, answer_timeout, event_bytes_max, retry_ms: Arc::default() }
     }
@@ -45,6 +46,7 @@ impl Transport {
 
     async fn open(self, request: Request<Option<Bytes>>) -> Result<Response<ByteStream>, FetchError> {
         let (head, body) = request.into_parts();
+        let resumes = head.headers.contains_key(LAST_EVENT_ID);
         let request = self
             .client
             .request(head.method, head.uri.to_string())
@@ -59,6 +61,12 @@ impl Transport {
             })?
             .map_err(transport)?;
         let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        if response.status() == StatusCode::BAD_REQUEST && resumes {
+            return Err(FetchError::PlaceRefused(format!(
+                "HTTP {} to the place to resume from",
+                response.status()
+            )));
+        }
         if response.status().as_u16() != 200 {
             return Err(judge(response.status(), None, text(LOCATION), wait_asked(&response)));
         }
@@ -78,19 +86,15 @@ impl Transport {
         let mut framing = Framing::new(self.event_bytes_max);
         let chunks = response.bytes_stream().map(move |chunk| {
             let chunk = chunk.map_err(|error| TransportError::new(transport(error)))?;
-            match framing.accept(&chunk) {
-                Ok(Some(retry)) => {
-                    let ms = u64::try_from(retry.as_millis()).unwrap_or(u64::MAX);
-                    self.retry_ms.store(ms, Ordering::Relaxed);
-                }
-                Ok(None) => {}
-                Err(too_long) => {
-                    let error =
-                        FetchError::Retry { kind: Kind::TooLarge, what: too_long.to_string(), after: None };
-                    return Err(TransportError::new(error));
-                }
+            let accepted = framing.accept(&chunk).map_err(|endless| {
+                let what = endless.to_string();
+                TransportError::new(FetchError::Retry { kind: Kind::TooLarge, what, after: None })
+            })?;
+            if let Some(retry) = accepted.retry {
+                let ms = u64::try_from(retry.as_millis()).unwrap_or(u64::MAX);
+                self.retry_ms.store(ms, Ordering::Relaxed);
             }
-            Ok(chunk)
+            Ok(accepted.bytes)
         });
         Box::pin(Exclusive(Mutex::new(Box::pin(chunks))))
     }

@@ -82,6 +82,22 @@ async fn gaps_duplicates_and_malformed_events_are_counted_and_canaries_are_not_f
     wait_for("one more change", || count("acknowledged") == 5.0).await;
     producer.stop().await.unwrap();
     assert_eq!((count("duplicates"), count("gaps")), (1.0, 2.0));
+
+    // The place is refused: a gap, however soon the next change comes.
+    let text = changes(&[65]);
+    let upstream = Upstream::start(move |_, seen| match seen.last_event_id() {
+        Some(_) => answer(400, "text/plain", "bad Last-Event-ID"),
+        None => stream(&text),
+    })
+    .await;
+    let section = json!({ "base_url": upstream.url });
+    let producer = Running::start(
+        &wikipedia::DATASET,
+        settings(&kafka.brokers(), &wikipedia::DATASET, section, json!({})),
+    );
+    wait_for("the change after the gap", || count("acknowledged") == 6.0).await;
+    producer.stop().await.unwrap();
+    assert_eq!((count("duplicates"), count("gaps")), (1.0, 3.0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

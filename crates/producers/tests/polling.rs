@@ -200,6 +200,43 @@ async fn unknown_city_rests_while_the_others_go_on() {
     assert!(records.len() >= 4 && records.iter().all(|record| record.key == "Oslo,NO"), "{records:?}");
 }
 
+/// The origin of the weather under `auto`, where the live upstream answers so for the first of two cities.
+async fn origin_where_the_first_city_gets(status: u16, body: &'static str) -> String {
+    let kafka = Kafka::start(&weather::DATASET);
+    let simulator = Upstream::start(|_, _| answer(200, "application/json", OSLO)).await;
+    let live = Upstream::start(move |_, seen| {
+        if seen.uri.query().unwrap().contains("Nowhere") {
+            answer(status, "application/json", body)
+        } else {
+            answer(200, "application/json", OSLO)
+        }
+    })
+    .await;
+    let section = json!({"base_url": live.url, "api_key": "k", "cities": ["Nowhere", "Oslo,NO"]});
+    let auto = json!({"upstreams": "auto", "simulator": simulator.url});
+    let settings = settings(&kafka.brokers(), &weather::DATASET, section, auto);
+    Running::once(&weather::DATASET, settings).end().await.unwrap();
+    kafka.records()[0].origin.clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn auto_is_live_where_only_the_first_city_is_misspelt() {
+    let not_found = r#"{"cod":"404","message":"city not found"}"#;
+    assert_eq!(origin_where_the_first_city_gets(404, not_found).await, "live");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn auto_is_simulated_where_the_key_is_refused_or_something_else_answers() {
+    for (status, body) in [
+        (401, r#"{"cod":401,"message":"Invalid API key"}"#),
+        (404, "<html>Not Found</html>"),
+        (404, r#"{"message":"no such route"}"#),
+        (429, r#"{"cod":429,"message":"blocked"}"#),
+    ] {
+        assert_eq!(origin_where_the_first_city_gets(status, body).await, "simulated", "{status} {body}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn pause_stops_the_requests_and_resume_starts_them_again() {
     let kafka = Kafka::start(&companies::DATASET);

@@ -134,7 +134,7 @@ async fn dribble_of_single_bytes_does_not_pass_for_life() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn endless_line_is_cut_at_the_limit() {
+async fn endless_line_is_given_up() {
     continues("503", json!({"event_bytes_max": 20000}), || {
         use futures::StreamExt;
         let start: Result<_, std::io::Error> = Ok(format!("{}data: ", changes(0..3)));
@@ -162,9 +162,11 @@ async fn html_page_is_no_stream() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn flood_without_any_line_is_cut_at_the_limit() {
-    refuses("more than 5000 bytes", || answer(200, EVENT_STREAM, flood("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx")))
-        .await;
+async fn flood_without_any_line_is_given_up() {
+    refuses("more than 320000 bytes", || {
+        answer(200, EVENT_STREAM, flood("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"))
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -201,6 +203,55 @@ async fn retry_after_of_a_stream_is_honoured() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn event_that_is_too_long_is_left_out_and_its_neighbours_arrive() {
+    let kafka = Kafka::start(&wikipedia::DATASET);
+    let upstream = Upstream::start(|number, _| match number {
+        0 => {
+            let long = change_with_comment(3, &"é".repeat(20_000));
+            answer(200, EVENT_STREAM, format!("{}{long}{}{}", changes(0..3), change(4), change(5)))
+        }
+        _ => answer(200, EVENT_STREAM, endless(&change(6))),
+    })
+    .await;
+    let producer = start(&kafka, &upstream.url, json!({"event_bytes_max": 5000}));
+    wait_for("six changes", || kafka.written() == 6).await;
+    producer.stop().await.unwrap();
+    let seen: Vec<_> = upstream.seen().iter().map(|seen| seen.last_event_id().map(str::to_owned)).collect();
+    assert_eq!(seen, [None, Some(id(5))], "one connection, and the place beyond it");
+    assert_eq!(keys(&kafka), [0, 1, 2, 4, 5, 6].map(key));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_at_a_reconnect_do_not_make_it_forget_its_place() {
+    let kafka = Kafka::start(&wikipedia::DATASET);
+    let statuses = [404, 410, 451, 404, 400, 400, 503, 400, 400, 405];
+    let upstream = Upstream::start(move |number, seen: &Seen| match (number, seen.last_event_id()) {
+        (0, _) => answer(200, EVENT_STREAM, changes(0..3)),
+        (_, None) => answer(200, EVENT_STREAM, endless(&changes(100..103))),
+        (number, Some(_)) if number <= statuses.len() => answer(statuses[number - 1], "text/plain", "no"),
+        (_, Some(_)) => answer(200, EVENT_STREAM, endless(&changes(2..6))),
+    })
+    .await;
+    let producer = start(&kafka, &upstream.url, json!({}));
+    wait_for("six changes", || kafka.written() >= 6).await;
+    producer.stop().await.unwrap();
+    assert_eq!(keys(&kafka), expected(0..6));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn search_for_the_place_is_told_in_the_health() {
+    let kafka = Kafka::start(&wikipedia::DATASET);
+    kafka.cluster.broker_round_trip_time(-1, Duration::from_millis(400)).unwrap();
+    let upstream = Upstream::start(|_, _| answer(200, EVENT_STREAM, endless(&changes(0..3)))).await;
+    let producer = start(&kafka, &upstream.url, json!({}));
+    producer.wait_for_reason(UPSTREAM, "sought in topic wikipedia").await;
+    assert_eq!((producer.state(UPSTREAM), upstream.seen().len()), (Some(State::Yellow), 0));
+    kafka.cluster.broker_round_trip_time(-1, Duration::ZERO).unwrap();
+    producer.wait_for_state(UPSTREAM, State::Green).await;
+    producer.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn place_that_the_upstream_refuses_is_given_up_rather_than_asked_for_ever() {
     let kafka = Kafka::start(&wikipedia::DATASET);
     let upstream = Upstream::start(|number, seen: &Seen| match (number, seen.last_event_id()) {
@@ -212,6 +263,8 @@ async fn place_that_the_upstream_refuses_is_given_up_rather_than_asked_for_ever(
     let producer = start(&kafka, &upstream.url, json!({}));
     wait_for("six changes", || kafka.written() == 6).await;
     producer.stop().await.unwrap();
+    let refused = upstream.seen().iter().filter(|seen| seen.last_event_id().is_some()).count();
+    assert_eq!(refused, 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
