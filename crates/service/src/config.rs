@@ -104,7 +104,8 @@ fn from_parts<T: DeserializeOwned>(
 }
 
 fn wrong_value(error: ::config::ConfigError, config: &Config) -> ConfigError {
-    if let ::config::ConfigError::At { key: Some(key), .. } = &error {
+    use ::config::ConfigError::{At, Type};
+    if let At { key: Some(key), .. } | Type { key: Some(key), .. } = &error {
         let section = key.split(['.', '[']).next().unwrap_or_default();
         // What stands in the section's place is not told: a password put there is a secret still.
         let value = config.get::<::config::Value>(section);
