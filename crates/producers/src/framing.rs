@@ -243,7 +243,7 @@ mod tests {
             format!("event: {filler}\ndata: 1"),
             format!("data: 1\n:{filler}"),
             format!(":{filler}"),
-            filler.clone(),
+            format!("{filler}: 1"),
             "data: 1\n".repeat(20),
         ] {
             let end = if long.starts_with(':') { "\n" } else { "\n\n" };
