@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use chrono::DateTime;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::{Offset, Timestamp};
 use service::kafka::Cluster;
@@ -160,9 +160,8 @@ fn note(record: &BorrowedMessage<'_>, origin: Origin, found: &mut Found) {
 }
 
 fn header<'a>(record: &'a BorrowedMessage<'_>, key: &str) -> Option<&'a str> {
-    let headers = record.headers()?;
-    let value = headers.iter().find(|header| header.key == key)?.value?;
-    str::from_utf8(value).ok()
+    let (_, value) = service::kafka::headers(record).find(|(name, _)| *name == key.as_bytes())?;
+    str::from_utf8(value?).ok()
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ pub(super) struct Place<'a> {
 /// The files of all partitions, with the checkpoints of those that exist.
 ///
 /// # Errors
-/// A checkpoint cannot be read, or a file has the name of an earlier version.
+/// A checkpoint cannot be read.
 pub(super) fn places<'a>(
     folder: &Path,
     plans: &'a [Plan],
@@ -59,15 +59,6 @@ pub(super) fn places<'a>(
             // No topic has an `@` in its name: no two pairs of table and topic share a file.
             let path = folder.join(format!("{}@{topic}-{}.csv", plan.table, partition.number));
             let checkpoint = Checkpoint::read(&path)?;
-            let former = folder.join(format!("{}-{}.csv", plan.table, partition.number));
-            if checkpoint.is_none() && Checkpoint::read(&former)?.is_some() {
-                bail!(
-                    "{} has the name of an earlier version: rename it to {} and its .checkpoint likewise to go on, \
-                     or move both away to start anew",
-                    former.display(),
-                    path.display()
-                );
-            }
             places.push(Place { id: (partition, number), path, plan, low, high, checkpoint });
         }
     }
@@ -256,19 +247,6 @@ mod tests {
         let refused = none_is_ahead(&places(9)).unwrap_err().to_string();
         assert!(
             refused.contains("goes to offset 10 of orders:3, which ends at 9: the topic was"),
-            "{refused}"
-        );
-    }
-
-    #[test]
-    fn a_file_with_the_name_of_an_earlier_version_is_not_written_twice() {
-        let folder = tempfile::tempdir().unwrap();
-        let (plans, topics) = ([plan("id = \"id\"")], ["orders".to_owned()]);
-        checkpoint(folder.path(), "shop.orders-3", r#"{"next_offset":10,"bytes":4,"header":["id"]}"#);
-        let ranges = Ranges::from([(PARTITION, (0, 20))]);
-        let refused = places(folder.path(), &plans, &topics, &ranges).err().unwrap().to_string();
-        assert!(
-            refused.contains("rename it to") && refused.contains("shop.orders@orders-3.csv"),
             "{refused}"
         );
     }

@@ -19,7 +19,6 @@ struct Scene {
     chunks: UnboundedSender<Delivery>,
     shutdown: CancellationToken,
     room: Arc<Semaphore>,
-    _paused: watch::Sender<bool>,
 }
 
 fn route(file: &str, topic: &str, table: &str) -> Route {
@@ -35,10 +34,10 @@ fn scene(brokers: Option<&str>) -> (Scene, CsvSink) {
     settings.kafka.brokers = brokers.unwrap_or("127.0.0.1:1").to_owned();
     settings.consumer.csv_dir = folder.path().to_owned();
     settings.consumer.csv_sync_every = Duration::from_millis(50);
-    let (_paused, paused) = watch::channel(false);
+    let pause = watch::Sender::new(false);
     let shutdown = CancellationToken::new();
     let service =
-        Service { command: None, health: service::Health::default(), shutdown: shutdown.clone(), paused };
+        Service { command: None, health: service::Health::default(), shutdown: shutdown.clone(), pause };
     let plans = plans(&[route("users.toml", "users", "shop.users")]).unwrap();
     let topics = vec!["users".to_owned()];
     let ranges = topics::Ranges::from([(A, (5, 5)), (B, (0, 0))]);
@@ -62,7 +61,7 @@ fn scene(brokers: Option<&str>) -> (Scene, CsvSink) {
         synced_at: Instant::now(),
     };
     let room = Arc::new(Semaphore::new(1_000_000));
-    (Scene { folder, chunks, shutdown, room, _paused }, sink)
+    (Scene { folder, chunks, shutdown, room }, sink)
 }
 
 impl Scene {
@@ -210,9 +209,9 @@ async fn the_first_message_at_or_behind_an_offset_is_found_for_all_partitions_at
     let mut settings = Settings::default();
     settings.kafka.brokers = cluster.bootstrap_servers();
     let topics = Topics::new(&settings, &["a".to_owned(), "b".to_owned()]).unwrap();
-    let (_sender, paused) = watch::channel(false);
+    let pause = watch::Sender::new(false);
     let shutdown = CancellationToken::new();
-    let service = Service { command: None, health: service::Health::default(), shutdown, paused };
+    let service = Service { command: None, health: service::Health::default(), shutdown, pause };
     let at = |topic, number, offset| (Partition { topic, number }, offset);
     let asked = [at(0, 0, 0), at(0, 0, 2), at(0, 1, 0), at(1, 0, 0), at(1, 1, 0), at(1, 1, 1)];
     let asked_for = topics.first_messages(&service, asked.into_iter().collect());

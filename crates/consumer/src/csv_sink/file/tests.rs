@@ -63,7 +63,7 @@ fn rows_behind_the_checkpoint_are_cut_and_read_again() {
 }
 
 #[test]
-fn a_checkpoint_of_an_earlier_version_is_taken_up_and_knows_its_last_message_from_then_on() {
+fn a_checkpoint_without_a_timestamp_is_taken_up_and_knows_its_last_message_from_then_on() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(NAME), "a,b\r\none,x\r\n").unwrap();
     let sidecar = sidecar(&folder.path().join(NAME));
