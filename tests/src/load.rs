@@ -39,8 +39,14 @@ pub struct Load {
     brokers: String,
     topic: String,
     acknowledged: Arc<Acknowledged>,
-    stop: Arc<AtomicBool>,
+    steering: Arc<Steering>,
     thread: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Steering {
+    held: AtomicBool,
+    stopped: AtomicBool,
 }
 
 #[derive(Default)]
@@ -78,7 +84,7 @@ impl Load {
     /// Publishes `per_s` messages a second to the topic until [`Load::stop`].
     pub fn start(brokers: &str, topic: &str, per_s: u32) -> Self {
         let acknowledged = Arc::new(Acknowledged::default());
-        let stop = Arc::new(AtomicBool::new(false));
+        let steering = Arc::new(Steering::default());
         let producer: ThreadedProducer<Context> = ClientConfig::new()
             .set("bootstrap.servers", brokers)
             .set("enable.idempotence", "true")
@@ -86,9 +92,9 @@ impl Load {
             .set("linger.ms", "2")
             .create_with_context(Context(Arc::clone(&acknowledged)))
             .unwrap();
-        let (target, stopped) = (topic.to_owned(), Arc::clone(&stop));
-        let thread = std::thread::spawn(move || publish(&producer, &target, per_s, &stopped));
-        Self { brokers: brokers.to_owned(), topic: topic.to_owned(), acknowledged, stop, thread }
+        let (target, steered) = (topic.to_owned(), Arc::clone(&steering));
+        let thread = std::thread::spawn(move || publish(&producer, &target, per_s, &steered));
+        Self { brokers: brokers.to_owned(), topic: topic.to_owned(), acknowledged, steering, thread }
     }
 
     /// Distinct users that Kafka has acknowledged.
@@ -104,9 +110,14 @@ impl Load {
         latest[latest.len().saturating_sub(count)..].to_vec()
     }
 
+    /// Publishes nothing more, or goes on at the same pace.
+    pub fn hold(&self, held: bool) {
+        self.steering.held.store(held, Ordering::Relaxed);
+    }
+
     /// Stops publishing, waits for every acknowledgement and returns what the table must hold.
     pub fn stop(self) -> Expected {
-        self.stop.store(true, Ordering::Relaxed);
+        self.steering.stopped.store(true, Ordering::Relaxed);
         self.thread.join().unwrap();
         let versions = std::mem::take(&mut *self.acknowledged.versions.lock().unwrap());
         let places = places(&self.brokers, &self.topic);
@@ -137,13 +148,16 @@ fn places(brokers: &str, topic: &str) -> HashMap<Version, i64> {
     places
 }
 
-fn publish(producer: &ThreadedProducer<Context>, topic: &str, per_s: u32, stopped: &AtomicBool) {
-    let started = Instant::now();
+fn publish(producer: &ThreadedProducer<Context>, topic: &str, per_s: u32, steering: &Steering) {
+    let mut next = Instant::now();
     let mut known: Vec<Uuid> = Vec::new();
     let mut sent: u32 = 0;
-    while !stopped.load(Ordering::Relaxed) {
-        let due = started.elapsed().as_secs_f64() * f64::from(per_s);
-        if f64::from(sent) >= due {
+    while !steering.stopped.load(Ordering::Relaxed) {
+        let now = Instant::now();
+        if steering.held.load(Ordering::Relaxed) {
+            next = now;
+        }
+        if now <= next {
             // The pace of the load, not a wait for something to happen.
             std::thread::park_timeout(Duration::from_millis(1));
             continue;
@@ -166,6 +180,7 @@ fn publish(producer: &ThreadedProducer<Context>, topic: &str, per_s: u32, stoppe
             std::thread::park_timeout(Duration::from_millis(5));
         }
         sent += 1;
+        next += Duration::from_secs(1) / per_s;
     }
     producer.flush(Duration::from_secs(120)).unwrap();
 }
