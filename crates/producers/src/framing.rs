@@ -1,4 +1,5 @@
-//! Bytes of an event stream -> the same bytes with its lines and events within bounds, and which `retry:` it asked for.
+//! Bytes of an event stream -> the same as valid UTF-8 with its lines and events within bounds, and which `retry:` it
+//! asked for.
 //!
 //! The client that parses the stream has no limit of its own: a line without an end would fill the memory. An event
 //! that is too long is cut off and marked, and its rest swallowed: a connection that failed instead would resume before
@@ -9,6 +10,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+
+use crate::utf8::Utf8;
 
 /// What a server may ask for as the wait before a reconnect.
 const RETRY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
@@ -23,6 +26,9 @@ pub(crate) const TOO_LONG: &str = "tributary-too-long";
 /// Ends a cut event where it is cut. The NUL makes the client ignore the line if it is an `id`: half an id is no place
 /// to resume from.
 const CUT: &[u8] = b"\0\nevent: tributary-too-long\ndata\n\n";
+/// Comes before the stream: the last event id is empty at the beginning. The format says so; the client believes that
+/// there is none yet, and as long as it does, it fails at a block that has no field it knows.
+pub(crate) const START: &[u8] = b"id\n\n";
 
 /// A line or an event has no end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -34,15 +40,18 @@ pub(crate) struct Endless {
 /// Some bytes of the stream, fit for the client.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Accepted {
-    /// What to pass on; the very bytes that came, unless an event had to be cut.
+    /// What to pass on; the very bytes that came, unless an event had to be cut or a byte to be replaced.
     pub(crate) bytes: Bytes,
     /// The wait that the server last asked for in them, brought within its bounds.
     pub(crate) retry: Option<Duration>,
+    /// After these bytes the line or the event has grown beyond all bounds: nothing more is accepted.
+    pub(crate) endless: Option<Endless>,
 }
 
 /// Watches one stream from its first byte.
 #[derive(Debug)]
 pub(crate) struct Framing {
+    utf8: Utf8,
     bytes_max: usize,
     event_bytes: usize,
     line_bytes: usize,
@@ -57,6 +66,7 @@ impl Framing {
     /// An event, comments and field names included, may have `bytes_max` bytes.
     pub(crate) fn new(bytes_max: usize) -> Self {
         Self {
+            utf8: Utf8::default(),
             bytes_max,
             event_bytes: 0,
             line_bytes: 0,
@@ -67,11 +77,9 @@ impl Framing {
     }
 
     /// Takes the next bytes.
-    ///
-    /// # Errors
-    /// The current line or event has grown beyond all bounds.
-    pub(crate) fn accept(&mut self, chunk: &Bytes) -> Result<Accepted, Endless> {
-        let mut retry = None;
+    pub(crate) fn accept(&mut self, chunk: &Bytes) -> Accepted {
+        let chunk = self.utf8.decode(chunk);
+        let (mut retry, mut endless) = (None, None);
         let mut cut: Option<BytesMut> = self.swallowing.then(BytesMut::new);
         // Up to here the chunk is in `cut`, or swallowed.
         let mut done = 0;
@@ -99,7 +107,8 @@ impl Framing {
             }
             let bytes_max = self.bytes_max.saturating_mul(SWALLOWED_FACTOR);
             if self.event_bytes > bytes_max {
-                return Err(Endless { bytes_max });
+                endless = Some(Endless { bytes_max });
+                break;
             }
             // The client gives up on half a character: the last one may go on beyond the limit.
             let goes_on =
@@ -112,7 +121,7 @@ impl Framing {
             }
         }
         let bytes = match cut {
-            None => chunk.clone(),
+            None => chunk,
             Some(mut cut) => {
                 if !self.swallowing {
                     cut.extend_from_slice(&chunk[done..]);
@@ -120,7 +129,7 @@ impl Framing {
                 cut.freeze()
             }
         };
-        Ok(Accepted { bytes, retry })
+        Accepted { bytes, retry, endless }
     }
 
     fn end_line(&mut self) -> Option<Duration> {
@@ -160,7 +169,7 @@ mod tests {
 
     use super::*;
 
-    fn accept(framing: &mut Framing, bytes: &[u8]) -> Result<Accepted, Endless> {
+    fn accept(framing: &mut Framing, bytes: &[u8]) -> Accepted {
         framing.accept(&Bytes::copy_from_slice(bytes))
     }
 
@@ -170,19 +179,24 @@ mod tests {
 
     impl HttpTransport for Chunks {
         fn request(&self, _: Request<Option<Bytes>>) -> ResponseFuture {
-            let body: ByteStream = Box::pin(futures::stream::iter(self.0.clone()).map(Ok));
+            let chunks = std::iter::once(Bytes::from_static(START)).chain(self.0.clone());
+            let body: ByteStream = Box::pin(futures::stream::iter(chunks.collect::<Vec<_>>()).map(Ok));
             Box::pin(std::future::ready(Ok(Response::new(body))))
         }
     }
 
     /// The type, id and data of each event that the client makes of the stream, come in pieces of these sizes.
-    fn events(bytes_max: usize, text: &str, sizes: &[usize]) -> Vec<(String, Option<String>, String)> {
+    fn events(
+        bytes_max: usize,
+        text: impl AsRef<[u8]>,
+        sizes: &[usize],
+    ) -> Vec<(String, Option<String>, String)> {
         let mut framing = Framing::new(bytes_max);
-        let (mut rest, mut sizes) = (Bytes::copy_from_slice(text.as_bytes()), sizes.iter().cycle());
+        let (mut rest, mut sizes) = (Bytes::copy_from_slice(text.as_ref()), sizes.iter().cycle());
         let mut chunks = Vec::new();
         while !rest.is_empty() {
             let chunk = rest.split_to((*sizes.next().unwrap()).min(rest.len()));
-            chunks.push(framing.accept(&chunk).unwrap().bytes);
+            chunks.push(framing.accept(&chunk).bytes);
         }
         let once = ReconnectOptions::reconnect(false).retry_initial(false).build();
         let client = ClientBuilder::for_url("http://localhost").unwrap().reconnect(once);
@@ -201,7 +215,7 @@ mod tests {
         let mut framing = Framing::new(20);
         for text in ["data: 1\n\n", ":ok\n\ndata", ": 2\n", "\n"] {
             let chunk = Bytes::copy_from_slice(text.as_bytes());
-            let passed = framing.accept(&chunk).unwrap().bytes;
+            let passed = framing.accept(&chunk).bytes;
             assert_eq!((passed.as_ptr(), passed.len()), (chunk.as_ptr(), chunk.len()));
         }
     }
@@ -209,16 +223,48 @@ mod tests {
     #[test]
     fn endless_line_is_swallowed_and_given_up_in_the_end() {
         let mut framing = Framing::new(100);
-        let before: usize = (0..64).map(|_| accept(&mut framing, &[b'x'; 100]).unwrap().bytes.len()).sum();
+        let before: usize = (0..64).map(|_| accept(&mut framing, &[b'x'; 100]).bytes.len()).sum();
         assert_eq!(before, 100 + CUT.len());
-        assert_eq!(accept(&mut framing, b"x"), Err(Endless { bytes_max: 6400 }));
+        assert_eq!(accept(&mut framing, b"x").endless, Some(Endless { bytes_max: 6400 }));
     }
 
     #[test]
     fn endless_event_of_short_lines_is_given_up_in_the_end() {
         let mut framing = Framing::new(100);
-        let refused_at = (0..1000).find(|_| accept(&mut framing, b"data: 1234\n").is_err());
+        let refused_at = (0..1000).find(|_| accept(&mut framing, b"data: 1234\n").endless.is_some());
         assert_eq!(refused_at, Some(640));
+    }
+
+    #[test]
+    fn events_before_an_endless_line_in_the_same_chunk_arrive() {
+        let text = format!("data: before\n\n:{}", "x".repeat(6500));
+        let accepted = accept(&mut Framing::new(100), text.as_bytes());
+        assert_eq!(accepted.endless, Some(Endless { bytes_max: 6400 }));
+        assert!(accepted.bytes.starts_with(b"data: before\n\n") && accepted.bytes.ends_with(CUT));
+    }
+
+    #[test]
+    fn invalid_bytes_anywhere_end_no_stream() {
+        for odd in ["data: a\u{ff}b", "data: 1\n\u{ff}: x", ":\u{ff}", "id: \u{ff}\0\ndata: a"] {
+            // As a byte of its own 255 is no UTF-8.
+            let text = format!("id: a\ndata: before\n\n{odd}\n\ndata: after\n\n");
+            let bytes: Vec<u8> = text.chars().map(|char| u8::try_from(char).unwrap()).collect();
+            let data: Vec<String> = events(50, bytes, &[7]).into_iter().map(|(.., data)| data).collect();
+            assert_eq!(data.last().unwrap(), "after", "{odd:?}");
+            assert!(odd != "data: a\u{ff}b" || data[1] == "a\u{fffd}b", "{data:?}");
+        }
+    }
+
+    #[test]
+    fn block_that_says_nothing_known_before_the_first_id_ends_no_stream() {
+        for odd in ["foo: 1", "event", "event:", "id: 1\0", "retry: soon", "foo\nbar"] {
+            for (mark, sizes) in [("", 5), ("\u{feff}", 1), ("\u{feff}", 100)] {
+                let text = format!("{mark}{odd}\n\n{odd}\n\ndata: after\n\nid: 1\ndata: next\n\n");
+                let seen = events(100, &text, &[sizes]);
+                let seen: Vec<_> = seen.iter().map(|(_, id, data)| (id.as_deref(), data.as_str())).collect();
+                assert_eq!(seen, [(Some(""), "after"), (Some("1"), "next")], "{odd:?}");
+            }
+        }
     }
 
     #[test]
@@ -227,8 +273,8 @@ mod tests {
             let mut framing = Framing::new(40);
             for _ in 0..1000 {
                 let text = format!(":ok{end}event: message{end}data: 0123456789{end}{end}");
-                let accepted = accept(&mut framing, text.as_bytes()).unwrap();
-                assert_eq!(accepted, Accepted { bytes: Bytes::from(text), retry: None });
+                let accepted = accept(&mut framing, text.as_bytes());
+                assert_eq!(accepted, Accepted { bytes: Bytes::from(text), retry: None, endless: None });
             }
         }
     }
@@ -257,7 +303,7 @@ mod tests {
 
     #[test]
     fn retry_is_honoured_only_within_bounds() {
-        let ask = |text: &str| accept(&mut Framing::new(1000), text.as_bytes()).unwrap().retry;
+        let ask = |text: &str| accept(&mut Framing::new(1000), text.as_bytes()).retry;
         assert_eq!(ask("retry: 0\n"), Some(Duration::from_secs(1)));
         assert_eq!(ask("retry:5000\r\n"), Some(Duration::from_secs(5)));
         assert_eq!(ask("retry: 999999999999999999999999\n"), Some(Duration::from_secs(60)));
@@ -302,11 +348,18 @@ mod tests {
             bytes in prop::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), Just(b':'), Just(b'x')], 0..3000),
             cut in 1..20_usize,
         ) {
-            let whole = accept(&mut Framing::new(10), &bytes).map(|accepted| accepted.bytes);
+            let whole = accept(&mut Framing::new(10), &bytes);
             let mut framing = Framing::new(10);
-            let parts: Result<Vec<Bytes>, Endless> =
-                bytes.chunks(cut).map(|part| Ok(accept(&mut framing, part)?.bytes)).collect();
-            prop_assert_eq!(whole, parts.map(|parts| Bytes::from(parts.concat())));
+            let (mut parts, mut endless) = (Vec::new(), None);
+            for part in bytes.chunks(cut) {
+                let accepted = accept(&mut framing, part);
+                parts.extend_from_slice(&accepted.bytes);
+                endless = accepted.endless;
+                if endless.is_some() {
+                    break;
+                }
+            }
+            prop_assert_eq!((whole.bytes, whole.endless), (Bytes::from(parts), endless));
         }
     }
 }

@@ -29,6 +29,7 @@ mod stream;
 mod summary;
 mod transport;
 mod upstream;
+mod utf8;
 
 use std::process::ExitCode;
 

@@ -276,6 +276,8 @@ impl Streamer<'_> {
                 return Ok(());
             }
         };
+        // An empty id is none, by the format.
+        let id = event.id.as_deref().filter(|id| !id.is_empty());
         let counts = Arc::clone(&self.runtime.counts);
         counts.fetched.add(1);
         self.runtime.succeeded();
@@ -289,10 +291,10 @@ impl Streamer<'_> {
         } else {
             let (key, value) = (message.key.as_str(), message.value.as_slice());
             let origin = self.upstream.origin();
-            let record = Record { key, value, origin, sse_id: event.id.as_deref() };
+            let record = Record { key, value, origin, sse_id: id };
             self.runtime.publisher.send(record).await?;
         }
-        cursor.advance(&message.key, event.id.as_deref(), at);
+        cursor.advance(&message.key, id, at);
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, stream};
 use launchdarkly_sdk_transport::{
     ByteStream, HttpTransport, Request, Response, ResponseFuture, TransportError,
 };
@@ -19,7 +19,7 @@ use reqwest::{Client, StatusCode};
 
 use crate::counts::Kind;
 use crate::fetch::{FetchError, judge, transport, wait_asked};
-use crate::framing::Framing;
+use crate::framing::{Framing, START};
 
 const EVENT_STREAM: &str = "text/event-stream";
 const LAST_EVENT_ID: &str = "last-event-id";
@@ -84,18 +84,26 @@ impl Transport {
 
     fn watched(self, response: reqwest::Response) -> ByteStream {
         let mut framing = Framing::new(self.event_bytes_max);
-        let chunks = response.bytes_stream().map(move |chunk| {
-            let chunk = chunk.map_err(|error| TransportError::new(transport(error)))?;
-            let accepted = framing.accept(&chunk).map_err(|endless| {
-                let what = endless.to_string();
-                TransportError::new(FetchError::Retry { kind: Kind::TooLarge, what, after: None })
-            })?;
+        let chunks = response.bytes_stream().flat_map(move |chunk| {
+            let accepted = match chunk {
+                Ok(chunk) => framing.accept(&chunk),
+                Err(error) => {
+                    return stream::iter([Some(Err(TransportError::new(transport(error)))), None]);
+                }
+            };
             if let Some(retry) = accepted.retry {
                 let ms = u64::try_from(retry.as_millis()).unwrap_or(u64::MAX);
                 self.retry_ms.store(ms, Ordering::Relaxed);
             }
-            Ok(accepted.bytes)
+            let endless = accepted.endless.map(|endless| {
+                let what = endless.to_string();
+                Err(TransportError::new(FetchError::Retry { kind: Kind::TooLarge, what, after: None }))
+            });
+            // What came before the end is passed on first.
+            stream::iter([Some(Ok(accepted.bytes)), endless])
         });
+        let start = stream::iter([Ok(Bytes::from_static(START))]);
+        let chunks = start.chain(chunks.filter_map(std::future::ready));
         Box::pin(Exclusive(Mutex::new(Box::pin(chunks))))
     }
 }
@@ -130,5 +138,23 @@ impl<S: Stream + Unpin> Stream for Exclusive<S> {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         Pin::new(self.inner()).poll_next(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_comes_before_an_endless_line_in_the_same_chunk_is_passed_on() {
+        let client = crate::http::streaming_client(&crate::Producer::default()).unwrap();
+        let transport = Transport::new(client, Duration::from_secs(1), 10);
+        let body = format!("data: 1\n\n{}", "x".repeat(1000));
+        let response = reqwest::Response::from(axum::http::Response::new(body));
+        let chunks: Vec<_> = transport.watched(response).collect().await;
+        assert_eq!(chunks[0].as_ref().unwrap(), START);
+        assert!(chunks[1].as_ref().unwrap().starts_with(b"data: 1\n\n"));
+        let error = chunks[2].as_ref().unwrap_err().to_string();
+        assert!(error.contains("more than 640 bytes") && chunks.len() == 3, "{error}");
     }
 }

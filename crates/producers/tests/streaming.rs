@@ -222,6 +222,24 @@ async fn event_that_is_too_long_is_left_out_and_its_neighbours_arrive() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_are_no_utf_8_and_fields_that_nobody_knows_do_not_end_the_stream() {
+    let kafka = Kafka::start(&wikipedia::DATASET);
+    let upstream = Upstream::start(|_, _| {
+        let changes = [change(0), change_with_comment(1, "a\u{7f}b"), change(2)].concat();
+        let body = format!("retry: soon\nwiki: nl\n\n{changes}").into_bytes();
+        let body: Vec<u8> = body.into_iter().map(|byte| if byte == 0x7f { 0xff } else { byte }).collect();
+        answer(200, EVENT_STREAM, endless(&body))
+    })
+    .await;
+    let producer = start(&kafka, &upstream.url, json!({}));
+    wait_for("three changes", || kafka.written() == 3).await;
+    producer.stop().await.unwrap();
+    assert_eq!(upstream.seen().len(), 1, "one connection");
+    assert_eq!(keys(&kafka), expected(0..3));
+    assert_eq!(kafka.records()[1].value["comment"], "a\u{fffd}b");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn refusals_at_a_reconnect_do_not_make_it_forget_its_place() {
     let kafka = Kafka::start(&wikipedia::DATASET);
     let statuses = [404, 410, 451, 404, 400, 400, 503, 400, 400, 405];

@@ -263,9 +263,9 @@ pub(crate) fn answer(status: u16, content_type: &str, body: impl Into<Body>) -> 
 }
 
 /// A body that begins with `start` and then neither goes on nor ends.
-pub(crate) fn endless(start: &str) -> Body {
+pub(crate) fn endless(start: &(impl AsRef<[u8]> + ?Sized)) -> Body {
     use futures::StreamExt;
-    let start: Result<_, std::io::Error> = Ok(start.to_owned());
+    let start: Result<_, std::io::Error> = Ok(start.as_ref().to_vec());
     Body::from_stream(futures::stream::iter([start]).chain(futures::stream::pending()))
 }
 
