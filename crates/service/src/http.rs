@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use axum::Router;
 use axum::extract::State as Shared;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json};
 use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -60,8 +60,14 @@ pub async fn serve(
     let app = Router::new()
         .route("/health", get(report))
         .route("/metrics", get(|app: Shared<App>| async move { app.metrics.render() }))
-        .route("/pause", post(|app: Shared<App>| async move { set_paused(&app, true) }))
-        .route("/resume", post(|app: Shared<App>| async move { set_paused(&app, false) }))
+        .route(
+            "/pause",
+            post(|app: Shared<App>, from: HeaderMap| async move { set_paused(&app, &from, true) }),
+        )
+        .route(
+            "/resume",
+            post(|app: Shared<App>, from: HeaderMap| async move { set_paused(&app, &from, false) }),
+        )
         .with_state(App { health, metrics: metrics.clone(), paused });
     tokio::spawn(telemetry::upkeep(metrics, shutdown.clone()));
     tokio::spawn(async move {
@@ -79,7 +85,11 @@ async fn report(Shared(app): Shared<App>) -> impl IntoResponse {
     (status, Json(report))
 }
 
-fn set_paused(app: &App, paused: bool) -> (StatusCode, &'static str) {
+fn set_paused(app: &App, from: &HeaderMap, paused: bool) -> (StatusCode, &'static str) {
+    // Browsers add these to whatever a page posts, from any site to any port of this machine; no tool does.
+    if from.contains_key(header::ORIGIN) || from.contains_key("sec-fetch-site") {
+        return (StatusCode::FORBIDDEN, "not from a web page; use a command such as curl -X POST\n");
+    }
     // No receiver: this service has no loop that could pause.
     if app.paused.send(paused).is_err() {
         return (StatusCode::NOT_FOUND, "this service cannot be paused\n");
@@ -137,8 +147,12 @@ mod tests {
     }
 
     async fn post(address: SocketAddr, path: &str) -> String {
+        post_with(address, path, "").await
+    }
+
+    async fn post_with(address: SocketAddr, path: &str, headers: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(format!("POST {path} HTTP/1.0\r\n\r\n").as_bytes()).await.unwrap();
+        stream.write_all(format!("POST {path} HTTP/1.0\r\n{headers}\r\n").as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         answer
@@ -160,6 +174,23 @@ mod tests {
         assert!(*paused.borrow());
         assert!(post(address, "/resume").await.starts_with("HTTP/1.0 200"));
         assert!(!*paused.borrow());
+    }
+
+    #[tokio::test]
+    async fn web_page_can_neither_pause_nor_resume() {
+        let pause = watch::Sender::new(false);
+        let paused = pause.subscribe();
+        let address = started(&Health::default(), pause.clone()).await;
+        for before in [false, true] {
+            pause.send(before).unwrap();
+            for path in ["/pause", "/resume"] {
+                for header in ["Origin: https://example.com", "Origin: null", "Sec-Fetch-Site: cross-site"] {
+                    let answer = post_with(address, path, &format!("{header}\r\n")).await;
+                    assert!(answer.starts_with("HTTP/1.0 403") && answer.contains("curl"), "{answer}");
+                    assert_eq!(*paused.borrow(), before, "{header}");
+                }
+            }
+        }
     }
 
     #[tokio::test]
