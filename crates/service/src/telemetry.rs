@@ -1,8 +1,9 @@
 //! Logs to stderr, metrics to `/metrics`.
 //!
-//! `RUST_LOG` filters (by default a service's own lines from `info` on), `LOG_FORMAT=json` makes each line a JSON object. Control and ANSI
-//! characters in fields are escaped by the formatter.
+//! `RUST_LOG` filters (by default a service's own lines from `info` on), `LOG_FORMAT=json` makes each line a JSON object.
+//! Control characters are escaped, in messages and in fields: an upstream's words neither begin a line nor paint one.
 
+use std::fmt;
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -10,7 +11,11 @@ use std::time::Duration;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+use tracing::field::Field;
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::prelude::*;
 
 /// What libraries say of an outage, many times a second, reaches the health once and in words.
@@ -30,6 +35,7 @@ pub fn init_with(default_filter: &str) {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .fmt_fields(fields())
         .with_target(false);
     let subscriber = tracing_subscriber::registry().with(filter);
     // Fails only when a subscriber is there already, which then stays.
@@ -44,6 +50,27 @@ pub fn init_with(default_filter: &str) {
             "RUST_LOG is not understood, the default is used; write e.g. info,consumer=debug"
         );
     }
+}
+
+/// Writes `name=value` as the formatter's own does, save that no control character of a value gets through: that one
+/// lets a line feed pass where a field is shown by `%`.
+fn fields() -> impl for<'w> FormatFields<'w> {
+    debug_fn(|writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug| {
+        match field.name() {
+            "message" => {}
+            name if writer.has_ansi_escapes() => write!(writer, "\x1b[3m{name}\x1b[0m\x1b[2m=\x1b[0m")?,
+            name => write!(writer, "{name}=")?,
+        }
+        for character in format!("{value:?}").chars() {
+            if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') {
+                write!(writer, "{}", character.escape_default())?;
+            } else {
+                writer.write_char(character)?;
+            }
+        }
+        Ok(())
+    })
+    .delimited(" ")
 }
 
 // What was asked for; where it cannot be read, the default and the reason.
@@ -100,6 +127,9 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Seek};
+    use std::sync::Arc;
+
     use tokio::sync::watch;
     use tracing::Level;
 
@@ -135,6 +165,34 @@ mod tests {
         record(10_000);
         tokio::time::sleep(2 * UPKEEP_EVERY).await;
         assert!(folded(&handle).contains("count: 30000"), "it ends with the service");
+    }
+
+    #[test]
+    fn words_of_an_upstream_neither_begin_a_line_nor_paint_it() {
+        for ansi in [false, true] {
+            let written = Arc::new(tempfile::tempfile().unwrap());
+            let lines = tracing_subscriber::fmt::layer()
+                .with_writer(Arc::clone(&written))
+                .with_ansi(ansi)
+                .fmt_fields(fields())
+                .with_target(false);
+            tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
+                let error = "the stream says error: no\n2026-01-01T00:00:00Z  INFO all is \x1b[32mwell\r\u{9b}\u{2028}";
+                tracing::warn!(%error, said = error, "upstream {error}");
+            });
+            let mut text = String::new();
+            (&*written).rewind().unwrap();
+            (&*written).read_to_string(&mut text).unwrap();
+            assert_eq!(text.lines().count(), 1, "{text:?}");
+            let odd = |character: char| character.is_control() && character != '\n' && character != '\x1b';
+            assert!(
+                !text.contains(odd) && !text.contains('\u{2028}') && !text.contains("\x1b[32m"),
+                "{text:?}"
+            );
+            assert_eq!(text.matches(r"error: no\n2026").count(), 3, "{text:?}");
+            assert!(ansi || text.contains(" error=the stream says error: no"), "{text:?}");
+            assert!(ansi || text.contains(" said=\"the stream says error: no"), "{text:?}");
+        }
     }
 
     #[test]
