@@ -56,6 +56,8 @@ impl Settings {
             .set("compression.type", "lz4")
             .set("linger.ms", "5")
             .set("batch.size", "1000000")
+            // Above what topics allow by default (1,048,588): what is too large is for the broker to say.
+            .set("message.max.bytes", "2097152")
             .set("queue.buffering.max.messages", "100000")
             .set("queue.buffering.max.kbytes", "32768");
         config
