@@ -1,9 +1,9 @@
 //! librdkafka's delivery reports -> counts, and the records that Kafka refused, kept to be sent again.
 //!
-//! Runs on the client's own thread for every record, so the common case is two additions and no lock.
+//! Runs on the client's own thread for every record, so the common case is a few additions and no lock.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rdkafka::ClientContext;
@@ -16,10 +16,15 @@ use tracing::warn;
 
 use crate::counts::{Counts, Kind};
 
+/// Goes with a record that may share its batch with others.
+pub(crate) const IN_COMPANY: usize = 0;
+/// Goes with a record that is sent while no other is on its way.
+pub(crate) const ALONE: usize = 1;
+
 /// What to do about a record that Kafka did not take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It will never fit: count it and go on.
+    /// Its batch does not fit. A record that was alone in it never will: count it and go on.
     TooLarge,
     /// Kafka refuses for now, until a person mends a permission, a topic or a clock: keep it.
     Refused,
@@ -30,7 +35,9 @@ pub(crate) enum Verdict {
 /// Sorts a delivery error. All that is not known to be hopeless is kept: a record too many beats one too few.
 pub(crate) fn judge(code: RDKafkaErrorCode) -> Verdict {
     match code {
-        RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize => Verdict::TooLarge,
+        RDKafkaErrorCode::MessageSizeTooLarge
+        | RDKafkaErrorCode::MessageBatchTooLarge
+        | RDKafkaErrorCode::InvalidMessageSize => Verdict::TooLarge,
         RDKafkaErrorCode::Fatal => Verdict::Fatal,
         _ => Verdict::Refused,
     }
@@ -40,6 +47,8 @@ pub(crate) fn judge(code: RDKafkaErrorCode) -> Verdict {
 pub(crate) struct Deliveries {
     pub(crate) cluster: Cluster,
     counts: Arc<Counts>,
+    /// Records handed over that are neither acknowledged nor rejected, wherever they are.
+    waiting: AtomicU64,
     refusing: AtomicBool,
     state: Mutex<State>,
 }
@@ -50,6 +59,15 @@ struct State {
     fatal: Option<String>,
     /// Bounded by the client's queue: while anything is here, nothing new is sent.
     returned: VecDeque<OwnedMessage>,
+    /// How many of those have come since the last were taken.
+    back: Back,
+}
+
+/// How many records came back, by what that means.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Back {
+    pub(crate) too_large: usize,
+    pub(crate) refused: usize,
 }
 
 impl Deliveries {
@@ -57,6 +75,7 @@ impl Deliveries {
         Self {
             cluster: Cluster::default(),
             counts,
+            waiting: AtomicU64::new(0),
             refusing: AtomicBool::new(false),
             state: Mutex::new(State::default()),
         }
@@ -101,19 +120,49 @@ impl Deliveries {
         self.lock().fatal.get_or_insert(reason);
     }
 
-    /// Returns how many refused records wait to be sent again.
-    pub(crate) fn returned(&self) -> usize {
-        self.lock().returned.len()
+    /// Counts a record that is about to be handed over.
+    pub(crate) fn begin(&self) {
+        self.waiting.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Takes the refused record that has waited longest.
-    pub(crate) fn take_returned(&self) -> Option<OwnedMessage> {
-        self.lock().returned.pop_front()
+    /// Takes a record out of the count: it was not handed over, or it is done with.
+    pub(crate) fn end(&self) {
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Puts a refused record back: it could not be sent again yet.
-    pub(crate) fn put_back(&self, record: OwnedMessage) {
-        self.lock().returned.push_front(record);
+    /// Returns how many records wait for their acknowledgement, those between two attempts among them.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Acquire)
+    }
+
+    /// Returns whether no record is on its way: all that wait are here.
+    pub(crate) fn is_settled(&self) -> bool {
+        let state = self.lock();
+        self.waiting() == state.returned.len() as u64
+    }
+
+    /// Takes the refused records that have waited longest; they stay counted.
+    pub(crate) fn take(&self, most: usize) -> VecDeque<OwnedMessage> {
+        let mut state = self.lock();
+        state.back = Back::default();
+        let most = most.min(state.returned.len());
+        let rest = state.returned.split_off(most);
+        std::mem::replace(&mut state.returned, rest)
+    }
+
+    /// Puts back what was taken and could not be sent again yet.
+    pub(crate) fn put_back(&self, mut records: VecDeque<OwnedMessage>) {
+        let mut state = self.lock();
+        records.append(&mut state.returned);
+        state.returned = records;
+    }
+
+    /// Returns what came back of the records taken last, which are again the first to be taken.
+    pub(crate) fn back(&self) -> Back {
+        let mut state = self.lock();
+        let back = std::mem::take(&mut state.back);
+        state.returned.rotate_right(back.too_large + back.refused);
+        back
     }
 
     /// Counts and logs a record that Kafka can never hold.
@@ -121,6 +170,7 @@ impl Deliveries {
         self.counts.rejected.add(1);
         let key: String = String::from_utf8_lossy(key).chars().take(80).collect();
         warn!(topic, key, bytes, "record too large for kafka, rejected");
+        self.end();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -142,16 +192,19 @@ impl ClientContext for Deliveries {
 }
 
 impl ProducerContext for Deliveries {
-    type DeliveryOpaque = ();
+    type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+    fn delivery(&self, result: &DeliveryResult<'_>, company: usize) {
         let (error, record) = match result {
-            Ok(_) => return self.counts.acknowledged.add(1),
+            Ok(_) => {
+                self.counts.acknowledged.add(1);
+                return self.end();
+            }
             Err((error, record)) => (error, record),
         };
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
         match judge(code) {
-            Verdict::TooLarge => {
+            Verdict::TooLarge if company == ALONE => {
                 let key = record.key().unwrap_or_default();
                 self.reject(record.topic(), key, record.payload().map_or(0, <[u8]>::len));
             }
@@ -159,9 +212,14 @@ impl ProducerContext for Deliveries {
                 self.fail(code.to_string());
                 self.lock().returned.push_back(record.detach());
             }
-            Verdict::Refused => {
+            verdict => {
                 self.refuse(code.to_string());
-                self.lock().returned.push_back(record.detach());
+                let mut state = self.lock();
+                state.returned.push_back(record.detach());
+                match verdict {
+                    Verdict::TooLarge => state.back.too_large += 1,
+                    _ => state.back.refused += 1,
+                }
             }
         }
     }
@@ -173,7 +231,9 @@ mod tests {
 
     #[test]
     fn only_oversized_records_are_given_up() {
-        assert_eq!(judge(RDKafkaErrorCode::MessageSizeTooLarge), Verdict::TooLarge);
+        for code in [RDKafkaErrorCode::MessageSizeTooLarge, RDKafkaErrorCode::MessageBatchTooLarge] {
+            assert_eq!(judge(code), Verdict::TooLarge, "{code}");
+        }
         for code in [
             RDKafkaErrorCode::TopicAuthorizationFailed,
             RDKafkaErrorCode::UnknownTopic,
@@ -192,12 +252,16 @@ mod tests {
     fn refusal_lasts_until_the_returned_records_are_gone() {
         let deliveries = Deliveries::new(Arc::new(Counts::new("test")));
         deliveries.refuse("no permission".to_owned());
-        let record =
-            OwnedMessage::new(None, None, "t".to_owned(), rdkafka::Timestamp::NotAvailable, 0, 0, None);
-        deliveries.put_back(record);
+        let at = rdkafka::Timestamp::NotAvailable;
+        let record = OwnedMessage::new(None, None, "t".to_owned(), at, 0, 0, None);
+        deliveries.begin();
+        deliveries.put_back([record].into());
+        assert!(deliveries.is_settled());
         deliveries.accept();
         assert!(deliveries.is_refusing());
-        assert!(deliveries.take_returned().is_some());
+        assert_eq!(deliveries.take(usize::MAX).len(), 1);
+        assert!(!deliveries.is_settled());
+        assert_eq!(deliveries.waiting(), 1, "between two attempts it still waits");
         deliveries.accept();
         assert!(!deliveries.is_refusing());
         assert_eq!(deliveries.refusal(), None);

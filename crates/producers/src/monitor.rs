@@ -114,14 +114,9 @@ async fn watch(
 
 async fn second_chance(publisher: &Publisher, health: &Health) {
     let deliveries = publisher.deliveries();
-    match publisher.check_topic().await {
-        Ok(_) => {
-            publisher.resend();
-            if publisher.unacknowledged() == 0 {
-                return deliveries.accept();
-            }
-        }
-        Err(reason) => deliveries.refuse(reason),
+    let checked = publisher.check_topic().await;
+    if let Err(reason) = &checked {
+        deliveries.refuse(reason.clone());
     }
     let reason = deliveries.refusal().unwrap_or_default();
     let (topic, waiting) = (publisher.topic(), publisher.unacknowledged());
@@ -131,6 +126,12 @@ async fn second_chance(publisher: &Publisher, health: &Health) {
         RETRY_MAX.as_secs()
     );
     health.red(PART, text);
+    if checked.is_ok() {
+        publisher.resend().await;
+        if publisher.unacknowledged() == 0 {
+            deliveries.accept();
+        }
+    }
 }
 
 /// Sees from the counts whether acknowledgements come in. Reads no clock.

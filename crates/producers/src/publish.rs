@@ -3,8 +3,8 @@
 //! Idempotent and acknowledged by all replicas (`service::kafka`). Nothing is dropped: a record is acknowledged, or
 //! too large and counted, or still here when the process ends, and then the process says so and fails.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -16,10 +16,12 @@ use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 use tokio_util::sync::CancellationToken;
 
 use crate::counts::Counts;
-use crate::deliveries::{Deliveries, Verdict, judge};
+use crate::deliveries::{ALONE, Deliveries, IN_COMPANY, Verdict, judge};
 use crate::upstream::Origin;
 
 const METADATA_TIMEOUT: Duration = Duration::from_secs(3);
+/// What was sent again and has no answer for so long is left to librdkafka, which goes on trying.
+const ANSWER_WAIT: Duration = Duration::from_secs(10);
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(250);
 
@@ -64,6 +66,8 @@ struct Inner {
     partition: Option<i32>,
     brokers: String,
     counts: Arc<Counts>,
+    /// Shared by whoever hands over a new record; while it is held alone, none is.
+    gate: RwLock<()>,
     stalled: AtomicBool,
     unsent: AtomicU64,
     given_up: CancellationToken,
@@ -89,6 +93,7 @@ impl Publisher {
             partition,
             brokers: kafka.brokers.clone(),
             counts,
+            gate: RwLock::new(()),
             stalled: AtomicBool::new(false),
             unsent: AtomicU64::new(0),
             given_up,
@@ -149,6 +154,7 @@ impl Publisher {
 
     /// Hands over one record if there is room for it now.
     pub(crate) fn offer(&self, record: Record<'_>) -> Offer {
+        let _gate = self.inner.gate.read().unwrap_or_else(PoisonError::into_inner);
         if self.deliveries().is_refusing() {
             return Offer::Wait;
         }
@@ -158,29 +164,75 @@ impl Publisher {
         if let Some(id) = sse_id {
             headers = headers.insert(Header { key: SSE_ID, value: Some(id) });
         }
-        let offer = self.produce(key.as_bytes(), value, Some(headers), None);
-        if offer == Offer::Taken {
-            self.inner.counts.sent.add(1);
+        // Counted before it is gone: its acknowledgement may be faster than this thread.
+        self.deliveries().begin();
+        let offer = self.produce(key.as_bytes(), value, Some(headers), None, IN_COMPANY);
+        match offer {
+            Offer::Taken => self.inner.counts.sent.add(1),
+            Offer::Wait => self.deliveries().end(),
         }
         offer
     }
 
     /// Sends the records again that Kafka refused before, as far as it takes them.
-    pub(crate) fn resend(&self) {
-        for _ in 0..self.deliveries().returned() {
-            let Some(record) = self.deliveries().take_returned() else { return };
-            if self.offer_again(&record) == Offer::Wait {
-                return self.deliveries().put_back(record);
+    ///
+    /// The broker measures batches, so a record can come back for the size of its company. What came back as too large
+    /// is sent in half the number, down to one record that has its batch to itself; what was taken, in twice the number.
+    pub(crate) async fn resend(&self) {
+        let mut most = usize::MAX;
+        while self.settled().await {
+            let Some(sent) = self.resend_at_most(most) else { return };
+            if !self.settled().await {
+                return;
             }
+            let back = self.deliveries().back();
+            if back.refused > 0 {
+                return;
+            }
+            most = if back.too_large > 0 { (sent / 2).max(1) } else { sent.saturating_mul(2) };
         }
     }
 
-    fn offer_again(&self, record: &OwnedMessage) -> Offer {
+    /// Waits until no record is on its way; returns whether that came.
+    async fn settled(&self) -> bool {
+        let settled = async {
+            while !self.deliveries().is_settled() {
+                if self.inner.given_up.is_cancelled() || self.deliveries().fatal().is_some() {
+                    return false;
+                }
+                tokio::time::sleep(PAUSE_MIN).await;
+            }
+            true
+        };
+        tokio::time::timeout(ANSWER_WAIT, settled).await.unwrap_or(false)
+    }
+
+    /// Returns how many were sent; none when not all of them could be, or there was none.
+    fn resend_at_most(&self, most: usize) -> Option<usize> {
+        let _gate = self.inner.gate.write().unwrap_or_else(PoisonError::into_inner);
+        // A record that slipped in would share a batch with one that is taken to be alone.
+        if !self.deliveries().is_settled() {
+            return None;
+        }
+        let mut records = self.deliveries().take(most);
+        let sent = records.len();
+        let company = if sent == 1 { ALONE } else { IN_COMPANY };
+        while let Some(record) = records.pop_front() {
+            if self.offer_again(&record, company) == Offer::Wait {
+                records.push_front(record);
+                self.deliveries().put_back(records);
+                return None;
+            }
+        }
+        (sent > 0).then_some(sent)
+    }
+
+    fn offer_again(&self, record: &OwnedMessage, company: usize) -> Offer {
         let headers = record.headers().cloned();
         let (key, value) = (record.key().unwrap_or_default(), record.payload().unwrap_or_default());
         // Refused, it may be, for a clock that was ahead and has been mended since.
         let at = record.timestamp().to_millis().map(|at| at.min(Utc::now().timestamp_millis()));
-        self.produce(key, value, headers, at)
+        self.produce(key, value, headers, at, company)
     }
 
     fn produce(
@@ -189,6 +241,7 @@ impl Publisher {
         value: &[u8],
         headers: Option<OwnedHeaders>,
         timestamp: Option<i64>,
+        company: usize,
     ) -> Offer {
         let Inner { producer, topic, partition, .. } = &*self.inner;
         let record = BaseRecord {
@@ -198,7 +251,7 @@ impl Publisher {
             key: Some(key),
             timestamp,
             headers,
-            delivery_opaque: (),
+            delivery_opaque: company,
         };
         let Err((error, _)) = producer.send(record) else { return Offer::Taken };
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
@@ -276,8 +329,7 @@ impl Publisher {
 
     /// Returns how many records wait for their acknowledgement.
     pub(crate) fn unacknowledged(&self) -> u64 {
-        let queued = u64::try_from(self.inner.producer.in_flight_count()).unwrap_or(0);
-        queued + self.deliveries().returned() as u64
+        self.deliveries().waiting()
     }
 
     /// Returns what became of the records.
@@ -302,45 +354,102 @@ fn code_text(error: &KafkaError) -> String {
 
 #[cfg(test)]
 mod tests {
+    use datasets::wikipedia::DATASET;
     use rdkafka::consumer::{BaseConsumer, Consumer};
+    use rdkafka::message::BorrowedMessage;
     use rdkafka::mocking::MockCluster;
     use rdkafka::producer::DefaultProducerContext;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
     use rdkafka::{ClientConfig, Offset, Timestamp, TopicPartitionList};
 
     use super::*;
 
     const HOUR_MS: i64 = 3_600_000;
 
-    fn times(brokers: &str, topic: &str, records: usize) -> Vec<i64> {
+    fn records(brokers: &str, topic: &str, number: usize) -> Vec<(i64, String)> {
         let consumer: BaseConsumer =
             ClientConfig::new().set("bootstrap.servers", brokers).set("group.id", "test").create().unwrap();
         let mut assignment = TopicPartitionList::new();
         assignment.add_partition_offset(topic, 0, Offset::Beginning).unwrap();
         consumer.assign(&assignment).unwrap();
         let read = || consumer.poll(Duration::from_secs(10)).expect("a record in time").unwrap();
-        (0..records).map(|_| read().timestamp().to_millis().unwrap()).collect()
+        let fields = |record: BorrowedMessage<'_>| {
+            let value = String::from_utf8(record.payload().unwrap().to_vec()).unwrap();
+            (record.timestamp().to_millis().unwrap(), value)
+        };
+        (0..number).map(|_| fields(read())).collect()
+    }
+
+    struct Fixture {
+        cluster: MockCluster<'static, DefaultProducerContext>,
+        counts: Arc<Counts>,
+        publisher: Publisher,
+    }
+
+    fn start() -> Fixture {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic(DATASET.topic, 1, 1).unwrap();
+        let kafka = service::kafka::Settings { brokers: cluster.bootstrap_servers() };
+        let counts = Arc::new(Counts::new(DATASET.name));
+        let publisher =
+            Publisher::new(&kafka, &DATASET, Arc::clone(&counts), CancellationToken::new()).unwrap();
+        Fixture { cluster, counts, publisher }
+    }
+
+    /// As if Kafka had refused it.
+    fn returned(publisher: &Publisher, value: &str, at: i64) {
+        let (value, at) = (Some(value.as_bytes().to_vec()), Timestamp::CreateTime(at));
+        let record = OwnedMessage::new(value, None, DATASET.topic.to_owned(), at, 0, 0, None);
+        let mut records = publisher.deliveries().take(usize::MAX);
+        records.push_back(record);
+        publisher.deliveries().begin();
+        publisher.deliveries().put_back(records);
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn record_refused_for_a_clock_that_was_ahead_is_resent_with_the_present_time() {
-        let cluster: MockCluster<'static, DefaultProducerContext> = MockCluster::new(1).unwrap();
-        let dataset = &datasets::wikipedia::DATASET;
-        cluster.create_topic(dataset.topic, 1, 1).unwrap();
-        let brokers = cluster.bootstrap_servers();
-        let kafka = service::kafka::Settings { brokers: brokers.clone() };
-        let counts = Arc::new(Counts::new(dataset.name));
-        let publisher = Publisher::new(&kafka, dataset, counts, CancellationToken::new()).unwrap();
+        let Fixture { cluster, publisher, .. } = start();
         let now = Utc::now().timestamp_millis();
         let (past, future) = (now - HOUR_MS, now + 5 * HOUR_MS);
-        for at in [future, past] {
-            let (value, at) = (Some(b"{}".to_vec()), Timestamp::CreateTime(at));
-            let record = OwnedMessage::new(value, None, dataset.topic.to_owned(), at, 0, 0, None);
-            publisher.deliveries().put_back(record);
+        for at in [past, future] {
+            returned(&publisher, "{}", at);
         }
-        publisher.resend();
+        publisher.resend().await;
         assert_eq!(publisher.drain().await, 0);
-        let times = times(&brokers, dataset.topic, 2);
-        assert_eq!(times[0], past, "a time that has been is kept");
-        assert!(times[1] >= now && times[1] < now + HOUR_MS, "{} is not the present", times[1]);
+        let times = records(&cluster.bootstrap_servers(), DATASET.topic, 2);
+        assert_eq!(times[0].0, past, "a time that has been is kept");
+        assert!(times[1].0 >= now && times[1].0 < now + HOUR_MS, "{} is not the present", times[1].0);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn only_a_record_refused_alone_is_too_large() {
+        const TOO_LARGE: RDKafkaRespErr = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+        // All four, then the first two, then the first alone.
+        for (refusals, left) in [(0, "abcd"), (1, "abcd"), (2, "abcd"), (3, "bcd")] {
+            let Fixture { cluster, counts, publisher } = start();
+            cluster.request_errors(RDKafkaApiKey::Produce, &vec![TOO_LARGE; refusals]);
+            for value in ["a", "b", "c", "d"] {
+                returned(&publisher, value, 1);
+            }
+            publisher.resend().await;
+            assert_eq!(publisher.drain().await, 0);
+            let arrived = records(&cluster.bootstrap_servers(), DATASET.topic, left.len());
+            let arrived: String = arrived.into_iter().map(|(_, value)| value).collect();
+            assert_eq!(arrived, left, "after {refusals} refusals, in order");
+            assert_eq!(
+                (counts.acknowledged.get(), counts.rejected.get()),
+                (left.len() as u64, 4 - left.len() as u64)
+            );
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn record_between_two_attempts_is_waited_for_at_the_end() {
+        let Fixture { publisher, .. } = start();
+        returned(&publisher, "{}", 1);
+        let taken = publisher.deliveries().take(1);
+        assert_eq!((taken.len(), publisher.unacknowledged()), (1, 1));
+        publisher.inner.given_up.cancel();
+        assert_eq!(publisher.drain().await, 1);
     }
 }

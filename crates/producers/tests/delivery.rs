@@ -104,6 +104,17 @@ async fn refused_records_are_kept_told_and_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn batch_too_large_for_kafka_loses_none_of_its_records() {
+    let kafka = Kafka::start(&faker::DATASET);
+    let too_large = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+    kafka.cluster.request_errors(RDKafkaApiKey::Produce, &[too_large]);
+    let producer = start(&kafka, 200, json!({}));
+    wait_for("records", || kafka.written() > 200).await;
+    producer.stop().await.unwrap();
+    assert_complete(&kafka);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn client_beyond_repair_ends_the_producer_with_the_reason() {
     let kafka = Kafka::start(&faker::DATASET);
     let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
