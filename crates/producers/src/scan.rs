@@ -1,8 +1,8 @@
 //! The end of a stream's topic -> the last change that an earlier process published, and the keys of the last ones.
 //!
 //! This is why a streaming producer needs no state of its own: what is in the topic is what has been published, by
-//! definition. The search goes back in growing steps and stops at the first hit, so that it is short as a rule, and
-//! bounded in any case.
+//! definition. The search goes back in growing steps until it has the place and enough keys, so that it is short as a
+//! rule, and bounded in any case.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -26,6 +26,9 @@ const STEP_FACTOR: i64 = 10;
 /// What lies further back is not looked at: beyond hours of the busiest stream the upstream itself has forgotten, or
 /// the records are another origin's.
 const NEWEST_MAX: i64 = 1_000_000;
+/// So many of the newest records are looked at for keys, as many as are remembered.
+#[expect(clippy::cast_possible_wrap, reason = "ten thousand")]
+const KEYS_WITHIN: i64 = RECENT_MAX as i64;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Without any record for so long, the scan starts over.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
@@ -81,8 +84,13 @@ fn search(
     let mut found = Found { empty: high <= low, ..Found::default() };
     for offsets in steps(low, high) {
         found.searched = high - offsets.start;
-        read(consumer, topic, origin, offsets, stop, &mut found)?;
-        if found.place.is_some() {
+        let mut older = Found::default();
+        read(consumer, topic, origin, offsets, stop, &mut older)?;
+        found.place = found.place.or(older.place);
+        older.keys.append(&mut found.keys);
+        found.keys = older.keys;
+        // The place alone is not enough: what comes again from there on must be known by its key.
+        if found.place.is_some() && found.searched >= KEYS_WITHIN {
             break;
         }
     }

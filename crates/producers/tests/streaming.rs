@@ -395,3 +395,15 @@ async fn restarted_producer_resumes_from_the_last_change_of_its_own_origin() {
         .collect();
     assert_eq!(live, expected(0..5), "each once and in order");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn restarted_producer_knows_the_last_ten_thousand_changes_by_their_keys() {
+    let kafka = Kafka::start(&wikipedia::DATASET);
+    for (body, published) in [(changes(0..2500), 2500), (changes(10..2503), 2503)] {
+        let upstream = Upstream::start(move |_, _| answer(200, EVENT_STREAM, endless(&body))).await;
+        let producer = start(&kafka, &upstream.url, json!({}));
+        wait_for("the changes", || kafka.written() >= published).await;
+        producer.stop().await.unwrap();
+    }
+    assert_eq!(keys(&kafka), expected(0..2503), "each once and in order");
+}
