@@ -10,9 +10,9 @@ use rand::random;
 use reqwest::Url;
 use service::config::ConfigError;
 use service::{Health, Service};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::counts::Counts;
 use crate::fetch::FetchError;
@@ -27,6 +27,8 @@ const HICCUPS: u32 = 2;
 const HICCUP_WAIT: Duration = Duration::from_secs(30);
 /// How long `once` waits for Kafka.
 const ONCE_WAIT: Duration = Duration::from_secs(30);
+/// How long the end waits for the Kafka client's own.
+const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 /// What a loop works with.
 pub(crate) struct Runtime {
@@ -135,6 +137,8 @@ pub(crate) async fn run(
     for task in tasks {
         let _ = task.await;
     }
+    // The last but one: what remains is the runtime's, which ends it in bounded time.
+    drop(publisher);
     runtime.conclude(outcome, left).await
 }
 
@@ -183,9 +187,9 @@ impl Runtime {
                 "{dataset}: {fetched} fetched, {acknowledged} acknowledged, {rejected} rejected, {errors} errors"
             );
         }
-        // The client's thread is joined where it may block.
-        let publisher = self.publisher;
-        let _ = tokio::task::spawn_blocking(move || drop(publisher)).await;
+        if !close_within(CLOSE_WAIT, self.publisher).await {
+            debug!(dataset, "the kafka client does not end, it is left behind");
+        }
         outcome?;
         if let Some(reason) = fatal {
             bail!("the kafka client failed for good: {reason}; {left} records were not acknowledged");
@@ -274,6 +278,17 @@ impl Runtime {
     }
 }
 
+/// Drops what joins a thread or talks to a broker as it goes, where that may block; returns whether it ended in time.
+async fn close_within(limit: Duration, client: impl Send + 'static) -> bool {
+    // Not on the runtime's own threads: its end would wait for them.
+    let (closed, end) = oneshot::channel();
+    std::thread::spawn(move || {
+        drop(client);
+        let _ = closed.send(());
+    });
+    tokio::time::timeout(limit, end).await.is_ok()
+}
+
 async fn give_up_after(
     limit: Duration,
     stop: CancellationToken,
@@ -294,4 +309,32 @@ async fn give_up_after(
 pub(crate) fn clock_in(wait: Duration) -> String {
     let at = Utc::now() + chrono::Duration::from_std(wait).unwrap_or_default();
     at.format("%H:%M:%SZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// Its drop ends when it is told to.
+    struct Stuck(mpsc::Receiver<()>);
+
+    impl Drop for Stuck {
+        fn drop(&mut self) {
+            let _ = self.0.recv();
+        }
+    }
+
+    #[tokio::test]
+    async fn client_that_does_not_end_holds_up_nobody() {
+        let (tell, told) = mpsc::channel();
+        let closing = close_within(Duration::from_millis(50), Stuck(told));
+        let ended = tokio::time::timeout(Duration::from_secs(10), closing).await;
+        drop(tell);
+        assert_eq!(ended, Ok(false));
+        let (tell, told) = mpsc::channel();
+        drop(tell);
+        assert!(close_within(Duration::from_secs(10), Stuck(told)).await);
+    }
 }
