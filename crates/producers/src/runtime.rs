@@ -88,6 +88,7 @@ pub(crate) async fn run(
     settings: Settings,
     service: Service,
 ) -> anyhow::Result<()> {
+    settings.producer.check()?;
     let source = Source::of(dataset, &settings.section(dataset)?)?;
     source.check(dataset, &settings.producer)?;
     let counts = Arc::new(Counts::new(dataset.name));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use datasets::{Dataset, REGISTRY};
@@ -115,6 +116,41 @@ impl Default for Producer {
             body_bytes_max: 4 * 1024 * 1024,
             event_bytes_max: 1024 * 1024,
         }
+    }
+}
+
+const MOMENT: Duration = Duration::from_millis(10);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+impl Producer {
+    /// Refuses durations that would ask an upstream without a pause, or never.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let durations: [(&str, Duration, RangeInclusive<Duration>); 9] = [
+            ("connect_timeout", self.connect_timeout, MOMENT..=10 * MINUTE),
+            ("request_timeout", self.request_timeout, MOMENT..=10 * MINUTE),
+            ("idle_timeout", self.idle_timeout, MOMENT..=HOUR),
+            ("probe_timeout", self.probe_timeout, MOMENT..=MINUTE),
+            ("probe_every", self.probe_every, MOMENT..=DAY),
+            ("backoff_min", self.backoff_min, MOMENT..=HOUR),
+            ("backoff_max", self.backoff_max, self.backoff_min..=DAY),
+            ("refused_wait", self.refused_wait, MOMENT..=DAY),
+            ("flush_timeout", self.flush_timeout, MOMENT..=HOUR),
+        ];
+        for (key, value, range) in durations {
+            if !range.contains(&value) {
+                let text = |duration| humantime::format_duration(duration).to_string();
+                let least = if key == "backoff_max" { "backoff_min, which is " } else { "" };
+                let (from, to) = (text(*range.start()), text(*range.end()));
+                return Err(ConfigError::Range {
+                    key: format!("producer.{key}"),
+                    value: text(value),
+                    expected: format!("a duration from {least}{from} to {to} is expected"),
+                });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -262,6 +298,27 @@ mod tests {
         let error =
             serde_json::from_value::<Settings>(json!({"producer": {"upstream": "live"}})).unwrap_err();
         assert!(error.to_string().contains("upstreams"), "{error}");
+    }
+
+    #[test]
+    fn durations_out_of_range_are_refused_with_key_value_and_range() {
+        for (key, value, range) in [
+            ("connect_timeout", "0s", "10ms to 10m"),
+            ("request_timeout", "11m", "10ms to 10m"),
+            ("idle_timeout", "0s", "10ms to 1h"),
+            ("probe_timeout", "9ms", "10ms to 1m"),
+            ("probe_every", "0s", "10ms to 1day"),
+            ("backoff_min", "0s", "10ms to 1h"),
+            ("backoff_max", "500ms", "backoff_min, which is 1s to 1day"),
+            ("refused_wait", "2days", "10ms to 1day"),
+            ("flush_timeout", "0s", "10ms to 1h"),
+        ] {
+            let settings = settings(json!({"producer": { key: value }}));
+            let error = settings.producer.check().unwrap_err().to_string();
+            let expected = format!("producer.{key} = {value:?}: a duration from {range} is expected");
+            assert_eq!(error, expected);
+        }
+        assert!(Producer::default().check().is_ok());
     }
 
     #[test]

@@ -200,3 +200,13 @@ async fn wrong_settings_end_the_start_with_section_and_key() {
     assert_eq!(service::exit_code(&error), 78);
     assert!(error.to_string().contains("[faker]") && error.to_string().contains("rat"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wait_of_nothing_ends_the_start_with_its_key() {
+    let kafka = MockCluster::new(1).unwrap();
+    let producer = json!({"backoff_min": "0s"});
+    let settings = settings(&kafka.bootstrap_servers(), &faker::DATASET, json!({}), producer);
+    let error = Running::start(&faker::DATASET, settings).end().await.unwrap_err();
+    assert_eq!(service::exit_code(&error), 78);
+    assert!(error.to_string().starts_with("producer.backoff_min = \"0s\""), "{error}");
+}
