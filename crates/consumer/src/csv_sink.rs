@@ -57,7 +57,7 @@ pub async fn run(settings: Settings, routes: Vec<Route>, service: Service) -> an
     let Some(ranges) = topics.ranges(&service).await? else { return Ok(()) };
     // Files are opened, and cut to their checkpoints, only when all of them belong to their topics.
     let places = folder::places(&folder, &plans, &names, &ranges)?;
-    folder::none_is_ahead(&places)?;
+    folder::within(&places)?;
     let last_messages = folder::last_messages(&places);
     let Some(found) = topics.first_messages(&service, last_messages).await? else { return Ok(()) };
     folder::same_topics(&places, &found)?;
@@ -142,7 +142,13 @@ impl CsvSink {
                 () = shutdown.cancelled() => {}
                 control = self.receiver.control.recv() => self.control(control.context(POLLING_ENDED)?)?,
                 Some(acknowledged) = self.letters.acknowledged() => acknowledged?,
-                _ = ticks.tick() => self.tick(),
+                _ = ticks.tick() => {
+                    self.tick();
+                    if let Some(reason) = self.grew() {
+                        self.finish().await?;
+                        bail!(reason);
+                    }
+                }
                 delivery = self.receiver.chunks.recv(), if hungry => {
                     let chunk = Arc::new(delivery.context(POLLING_ENDED)?.chunk);
                     if let Some(reason) = self.take_in(&chunk)? {
@@ -218,6 +224,14 @@ impl CsvSink {
             })
             .collect();
         Some(reasons.join("\n  "))
+    }
+
+    // The partitions are those of the start.
+    fn grew(&self) -> Option<String> {
+        let shared = &self.receiver.shared;
+        let new = shared.others().into_iter().find(|partition| !self.positions.contains_key(partition))?;
+        let topic = &shared.topics[new.topic];
+        Some(format!("topic {topic} has got partition {}: a restart begins a file for it", new.number))
     }
 
     // The offsets may pass a dead letter only when Kafka has it.

@@ -9,6 +9,7 @@
 //! void. The queue of one partition is never split off: rust-rdkafka #840 can then stall for ever.
 
 mod context;
+mod gaps;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -288,6 +289,7 @@ impl Polling {
         // The semaphore is never closed.
         let Ok(permit) = permit else { return Err(()) };
         self.note_starts();
+        self.shared.note_read(self.chunk.spans());
         self.no_room_since = None;
         if paused {
             self.set_paused(false);
@@ -362,6 +364,7 @@ impl Polling {
             return Ok(());
         }
         let targets: Vec<_> = targets.into_iter().collect();
+        self.shared.forget_read(targets.iter().map(|(partition, _)| *partition));
         let answer = self.consumer.seek_partitions(list(&self.shared, &targets)?, SEEK_TIMEOUT)?;
         answer.elements().iter().try_for_each(|element| element.error())
     }

@@ -134,12 +134,46 @@ impl Consumer {
                 expected: format!("expected {low} to {high}"),
             })
         };
+        let time = |key: &str, value: Duration, low: Duration, high: Duration| {
+            service::config::check_time(&format!("consumer.{key}"), value, low..=high)
+        };
         range("batch_rows", self.batch_rows, 1, 1_000)?;
         range("batch_bytes", self.batch_bytes, 1, 16 << 20)?;
         range("in_flight", self.in_flight, 1, 1_024)?;
         range("buffer_bytes", self.buffer_bytes, 1 << 20, 1 << 30)?;
         range("row_bytes_max", self.row_bytes_max, 1, 15 << 20)?;
-        let session_ms = usize::try_from(self.session_timeout.as_millis()).unwrap_or(usize::MAX);
-        range("session_timeout (ms)", session_ms, 6_000, 300_000)
+        let (ms, s) = (Duration::from_millis, Duration::from_secs);
+        time("session_timeout", self.session_timeout, s(6), s(300))?;
+        time("csv_sync_every", self.csv_sync_every, ms(10), s(60))?;
+        time("durable_after", self.durable_after, Duration::ZERO, s(3600))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_out_of_range_are_told_with_key_and_range() {
+        Consumer::default().check().unwrap();
+        let zero = Duration::ZERO;
+        let refused = [
+            (
+                Consumer { csv_sync_every: zero, ..Consumer::default() },
+                "consumer.csv_sync_every = \"0s\": expected 10ms",
+            ),
+            (
+                Consumer { session_timeout: zero, ..Consumer::default() },
+                "consumer.session_timeout = \"0s\": expected 6s",
+            ),
+            (
+                Consumer { batch_rows: 0, ..Consumer::default() },
+                "consumer.batch_rows = \"0\": expected 1 to 1000",
+            ),
+        ];
+        for (settings, words) in refused {
+            let error = settings.check().unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
     }
 }

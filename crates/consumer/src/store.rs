@@ -3,6 +3,7 @@
 //! The driver does not retry: it gives up on a plan of one node and never retries a write timeout. Retrying is the
 //! caller's (`write`), which knows that every insert is idempotent.
 
+mod commit_log;
 mod error;
 mod metadata;
 mod values;
@@ -146,6 +147,16 @@ impl Store {
             };
         }
         Ok(answer)
+    }
+
+    /// For how long the server may forget a row that it has acknowledged; `None` where it does not tell.
+    pub async fn forgets(&self) -> Option<Duration> {
+        let settings = Statement::new("SELECT name, value FROM system_views.settings");
+        let answer = self.session().query_unpaged(settings, ()).await.ok()?.into_rows_result().ok()?;
+        let rows = answer.rows::<(String, Option<String>)>().ok()?;
+        commit_log::forgets(
+            &rows.filter_map(Result::ok).filter_map(|(name, value)| Some((name, value?))).collect(),
+        )
     }
 
     fn session(&self) -> Arc<Session> {

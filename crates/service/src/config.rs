@@ -5,13 +5,30 @@
 //! come in without passing through the environment. Empty variables count as absent.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ::config::{Config, Environment, File, FileFormat};
 use serde::de::DeserializeOwned;
 
 const PREFIX: &str = "TRIBUTARY";
 const DEFAULT_FILE: &str = "tributary.toml";
+/// All services share the file: the sections of others may stand there, any other is a slip.
+const SECTIONS: &[&str] = &[
+    "cassandra",
+    "companies",
+    "consumer",
+    "faker",
+    "http",
+    "kafka",
+    "producer",
+    "random_user",
+    "simulator",
+    "weather",
+    "wikipedia",
+];
 
 /// Why the settings cannot be used; each variant names the place to mend.
 #[derive(Debug, thiserror::Error)]
@@ -76,11 +93,41 @@ pub fn load<T: DeserializeOwned>() -> Result<T, ConfigError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => String::new(),
         Err(source) => return Err(ConfigError::File { path, source }),
     };
-    from_parts(&path, &text, std::env::vars_os().filter_map(utf8).collect())
+    from_parts(&path, &text, variables(std::env::vars_os())?)
 }
 
-fn utf8((key, value): (std::ffi::OsString, std::ffi::OsString)) -> Option<(String, String)> {
-    Some((key.into_string().ok()?, value.into_string().ok()?))
+/// Checks that a time is within its range; `key` is dotted.
+///
+/// # Errors
+/// [`ConfigError::Range`].
+pub fn check_time(key: &str, value: Duration, range: RangeInclusive<Duration>) -> Result<(), ConfigError> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    let shown = humantime::format_duration;
+    Err(ConfigError::Range {
+        key: key.to_owned(),
+        value: shown(value).to_string(),
+        expected: format!("expected {} to {}", shown(*range.start()), shown(*range.end())),
+    })
+}
+
+// Ours; others may hold any bytes.
+fn variables(
+    all: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<HashMap<String, String>, ConfigError> {
+    let prefix = format!("{PREFIX}__");
+    let ours = all.filter_map(|(key, value)| Some((key.into_string().ok()?, value)));
+    ours.filter(|(key, _)| key.starts_with(&prefix))
+        .map(|(key, value)| match value.into_string() {
+            Ok(value) => Ok((key, value)),
+            Err(_) => Err(ConfigError::Range {
+                key,
+                value: "...".to_owned(),
+                expected: "the value is not UTF-8".to_owned(),
+            }),
+        })
+        .collect()
 }
 
 fn from_parts<T: DeserializeOwned>(
@@ -100,7 +147,19 @@ fn from_parts<T: DeserializeOwned>(
         .add_source(environment)
         .build()
         .map_err(ConfigError::Value)?;
+    check_sections(&config)?;
     config.clone().try_deserialize().map_err(|error| wrong_value(error, &config))
+}
+
+fn check_sections(config: &Config) -> Result<(), ConfigError> {
+    let ::config::ValueKind::Table(table) = &config.cache.kind else { return Ok(()) };
+    match table.keys().find(|section| !SECTIONS.contains(&section.as_str())) {
+        None => Ok(()),
+        Some(section) => Err(ConfigError::Section(format!(
+            "[{section}]: no section has this name; there are {}",
+            SECTIONS.join(", ")
+        ))),
+    }
 }
 
 fn wrong_value(error: ::config::ConfigError, config: &Config) -> ConfigError {
@@ -126,13 +185,24 @@ fn not_toml(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
 fn read_files_in_table(table: &mut toml::Table) -> Result<(), ConfigError> {
     let keys: Vec<String> = table.keys().cloned().collect();
     for key in keys {
-        if let Some(inner) = table.get_mut(&key).and_then(toml::Value::as_table_mut) {
-            read_files_in_table(inner)?;
-        } else if let Some(target) = key.strip_suffix("_file")
-            && let Some(toml::Value::String(path)) = table.remove(&key)
-            && !path.is_empty()
-        {
-            table.insert(target.to_owned(), toml::Value::String(read_secret(&key, path)?));
+        let target = key.strip_suffix("_file");
+        match (target, table.get_mut(&key)) {
+            (_, Some(toml::Value::Table(inner))) => read_files_in_table(inner)?,
+            (Some(target), Some(toml::Value::String(path))) => {
+                let secret = if path.is_empty() { None } else { Some(read_secret(&key, path.clone())?) };
+                table.remove(&key);
+                if let Some(secret) = secret {
+                    table.insert(target.to_owned(), toml::Value::String(secret));
+                }
+            }
+            (Some(_), Some(other)) => {
+                return Err(ConfigError::Range {
+                    value: other.type_str().to_owned(),
+                    expected: "expected the path of a file".to_owned(),
+                    key,
+                });
+            }
+            _ => {}
         }
     }
     Ok(())
@@ -142,11 +212,7 @@ fn read_files_in_variables(
     variables: HashMap<String, String>,
 ) -> Result<HashMap<String, String>, ConfigError> {
     let mut read = HashMap::new();
-    let prefix = format!("{PREFIX}__");
-    for (key, value) in variables {
-        if !key.starts_with(&prefix) || value.is_empty() {
-            continue;
-        }
+    for (key, value) in variables.into_iter().filter(|(_, value)| !value.is_empty()) {
         match key.strip_suffix("_FILE") {
             Some(target) => read.insert(target.to_owned(), read_secret(&key, value)?),
             // A file wins over a plain variable whichever comes first.
@@ -159,6 +225,11 @@ fn read_files_in_variables(
 
 fn read_secret(key: &str, path: String) -> Result<String, ConfigError> {
     match std::fs::read_to_string(&path) {
+        Ok(text) if text.trim().is_empty() => Err(ConfigError::Range {
+            key: key.to_owned(),
+            value: path,
+            expected: "the file is empty".to_owned(),
+        }),
         Ok(text) => Ok(text.trim().to_owned()),
         Err(source) => Err(ConfigError::Secret { key: key.to_owned(), path: path.into(), source }),
     }
@@ -274,6 +345,56 @@ mod tests {
             let error = anyhow::Error::from(load("", &[(variable, "hunter2")]).unwrap_err());
             assert!(!format!("{error:#}{error:?}").contains("hunter2"), "{error:#}");
         }
+    }
+
+    #[test]
+    fn unknown_sections_are_named_with_all_that_there_are() {
+        for error in
+            [load("[consumers]\nsink = 'csv'", &[]), load("", &[("TRIBUTARY__CONSUMERS__SINK", "csv")])]
+        {
+            let error = error.unwrap_err().to_string();
+            assert!(
+                error.contains("[consumers]") && error.contains("cassandra, companies, consumer,"),
+                "{error}"
+            );
+        }
+        load("[weather]\nkey = 1", &[("TRIBUTARY__CASSANDRA__USERNAME", "a")]).unwrap();
+    }
+
+    #[test]
+    fn secret_that_is_no_path_or_empty_is_refused_and_names_its_key() {
+        for text in
+            ["[faker]\npassword_file = 5", "[faker]\npassword_file = ['/x']", "[faker]\npasword_file = 5"]
+        {
+            let error = load(text, &[]).unwrap_err().to_string();
+            assert!(error.contains("word_file") && error.contains("path of a file"), "{error}");
+        }
+        let empty = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&empty, " \n").unwrap();
+        let path = empty.path().to_str().unwrap();
+        let variables =
+            [("TRIBUTARY__FAKER__PASSWORD_FILE", path), ("TRIBUTARY__FAKER__PASSWORD", "hunter2")];
+        let error = load("", &variables).unwrap_err().to_string();
+        assert!(error.contains("TRIBUTARY__FAKER__PASSWORD_FILE") && error.contains(path), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn variable_that_is_no_text_is_named() {
+        use std::os::unix::ffi::OsStringExt;
+        let bytes = OsString::from_vec(vec![b'a', 0xff]);
+        assert!(variables([("OTHER".into(), bytes.clone())].into_iter()).unwrap().is_empty());
+        let error = variables([("TRIBUTARY__KAFKA__BROKERS".into(), bytes)].into_iter()).unwrap_err();
+        assert!(error.to_string().contains("TRIBUTARY__KAFKA__BROKERS"), "{error}");
+    }
+
+    #[test]
+    fn times_out_of_range_are_told_with_the_range() {
+        let seconds = Duration::from_secs;
+        let range = || seconds(1)..=seconds(60);
+        check_time("consumer.csv_sync_every", seconds(60), range()).unwrap();
+        let error = check_time("consumer.csv_sync_every", seconds(61), range()).unwrap_err().to_string();
+        assert_eq!(error, "consumer.csv_sync_every = \"1m 1s\": expected 1s to 1m");
     }
 
     #[test]

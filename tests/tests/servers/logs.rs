@@ -10,7 +10,7 @@ async fn healthy_load_leaves_no_warning_in_the_log() {
     let topic = world.create_topic("users_created", 6);
     world.script("cassandra/tables/created_users.cql").await;
     world.route("random-user");
-    let mut consumer = world.consumer(&[("CONSUMER__DURABLE_AFTER", "0s")]);
+    let mut consumer = world.consumer(&[]);
     let load = Load::start(&world.brokers, &topic, 2_000);
     publish_more(&load, 5_000);
     load.stop();

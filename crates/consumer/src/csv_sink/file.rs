@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 
 /// Rows are handed to the kernel in pieces of about this size.
 const BUFFER_BYTES: usize = 256 * 1024;
+/// As Kafka writes it.
+pub(super) const NO_TIMESTAMP: i64 = -1;
 
 /// An open file.
 #[derive(Debug)]
@@ -42,7 +44,7 @@ pub(super) struct Checkpoint {
     pub(super) next_offset: i64,
     bytes: u64,
     header: Vec<String>,
-    /// Of the message before `next_offset`; absent where there was none yet, and in files of earlier versions.
+    /// Of the message before `next_offset`, -1 if that has none; absent where no message was read yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) last_timestamp_ms: Option<i64>,
 }
@@ -67,7 +69,7 @@ impl Checkpoint {
         line(self.header.iter())
     }
 
-    fn has_rows(&self) -> bool {
+    pub(super) fn has_rows(&self) -> bool {
         self.bytes > self.head().len() as u64
     }
 
@@ -186,7 +188,7 @@ impl CsvFile {
     /// Moves the next offset behind a message without a row.
     pub(super) fn pass(&mut self, offset: i64, timestamp_ms: Option<i64>) {
         self.next.offset = offset + 1;
-        self.next.last_timestamp_ms = timestamp_ms;
+        self.next.last_timestamp_ms = Some(timestamp_ms.unwrap_or(NO_TIMESTAMP));
     }
 
     /// Makes everything so far durable: first the rows, then the checkpoint. That never passes `settled`, the

@@ -65,16 +65,22 @@ pub(super) fn places<'a>(
     Ok(places)
 }
 
-/// Refuses files that are ahead of their topic.
+/// Refuses files that are ahead of their topic, or begin behind its beginning: a log's first offset never goes back.
 ///
 /// # Errors
 /// All such files.
-pub(super) fn none_is_ahead(places: &[Place<'_>]) -> anyhow::Result<()> {
+pub(super) fn within(places: &[Place<'_>]) -> anyhow::Result<()> {
     let mut strangers = Vec::new();
-    for Place { id, path, plan, high, checkpoint, .. } in places {
-        if let Some(known) = checkpoint.as_ref().filter(|known| known.next_offset > *high) {
-            strangers.push(ahead(path, known.next_offset, &plan.topic, id.0, &format!("ends at {high}")));
-        }
+    for Place { id, path, plan, low, high, checkpoint } in places {
+        let Some(known @ Checkpoint { next_offset, last_timestamp_ms, .. }) = checkpoint else { continue };
+        let but = if next_offset > high {
+            format!("ends at {high}")
+        } else if last_timestamp_ms.is_none() && !known.has_rows() && low < next_offset {
+            format!("began there when the file did, and begins at {low} now")
+        } else {
+            continue;
+        };
+        strangers.push(ahead(path, *next_offset, &plan.topic, id.0, &but));
     }
     refuse(&strangers)
 }
@@ -115,27 +121,23 @@ pub(super) fn same_topics(places: &[Place<'_>], found: &FirstMessages) -> anyhow
 }
 
 fn difference(last: i64, last_timestamp_ms: i64, found: Option<Found>) -> Option<String> {
-    let shown = |timestamp_ms: Option<i64>| timestamp_ms.map_or("none".to_owned(), |ms| ms.to_string());
     match found {
         // Deleted by retention, like all that followed it.
         None => None,
-        Some(Found { offset, timestamp_ms }) if offset == last => (timestamp_ms != Some(last_timestamp_ms))
-            .then(|| {
+        Some(Found { offset, timestamp_ms }) if offset == last => {
+            (timestamp_ms != last_timestamp_ms).then(|| {
                 format!(
-                    "the message at {last} had the timestamp {last_timestamp_ms} and now has {}",
-                    shown(timestamp_ms)
-                )
-            }),
-        // Deleted by retention or compaction: what follows it came later.
-        Some(Found { offset, timestamp_ms }) => {
-            timestamp_ms.is_none_or(|next| next < last_timestamp_ms).then(|| {
-                format!(
-                    "the message at {last}, of timestamp {last_timestamp_ms}, is gone, and the next one, at {offset}, \
-                     is older: {}",
-                    shown(timestamp_ms)
+                    "the message at {last} had the timestamp {last_timestamp_ms} and now has {timestamp_ms}"
                 )
             })
         }
+        // Deleted by retention or compaction: what follows it came later.
+        Some(Found { offset, timestamp_ms }) => (timestamp_ms < last_timestamp_ms).then(|| {
+            format!(
+                "the message at {last}, of timestamp {last_timestamp_ms}, is gone, and the next one, at {offset}, \
+                 is older: {timestamp_ms}"
+            )
+        }),
     }
 }
 
@@ -186,21 +188,21 @@ mod tests {
         Plan::for_csv(&crate::route::parse(Path::new("r.toml"), text).unwrap()).unwrap()
     }
 
-    fn one(offset: i64, timestamp_ms: Option<i64>) -> Option<Found> {
+    fn one(offset: i64, timestamp_ms: i64) -> Option<Found> {
         Some(Found { offset, timestamp_ms })
     }
 
     #[test]
     fn a_topic_is_known_again_by_its_last_message_or_by_a_later_one() {
-        assert_eq!(difference(9, 700, one(9, Some(700))), None);
-        assert_eq!(difference(9, 700, one(12, Some(700))), None);
+        assert_eq!(difference(9, 700, one(9, 700)), None);
+        assert_eq!(difference(9, 700, one(12, 700)), None);
         assert_eq!(difference(9, 700, None), None);
-        let other = difference(9, 700, one(9, Some(701))).unwrap();
+        let other = difference(9, 700, one(9, 701)).unwrap();
         assert_eq!(other, "the message at 9 had the timestamp 700 and now has 701");
-        assert!(difference(9, 700, one(9, None)).unwrap().ends_with("now has none"));
-        let older = difference(9, 700, one(12, Some(699))).unwrap();
+        assert!(difference(9, 700, one(9, -1)).unwrap().ends_with("now has -1"));
+        let older = difference(9, 700, one(12, 699)).unwrap();
         assert!(older.contains("the next one, at 12, is older: 699"), "{older}");
-        assert!(difference(9, 700, one(12, None)).is_some());
+        assert!(difference(9, 700, one(12, -1)).is_some());
     }
 
     fn checkpoint(folder: &Path, name: &str, text: &str) {
@@ -217,9 +219,9 @@ mod tests {
         let text = r#"{"next_offset":10,"bytes":7,"header":["id"],"last_timestamp_ms":700}"#;
         checkpoint(folder.path(), "shop.orders@orders-3", text);
         let places = places(folder.path(), &plans, &topics, &ranges).unwrap();
-        none_is_ahead(&places).unwrap();
+        within(&places).unwrap();
         assert_eq!(last_messages(&places), BTreeSet::from([(PARTITION, 9)]));
-        let found = |timestamp_ms| FirstMessages::from([((PARTITION, 9), one(9, Some(timestamp_ms)))]);
+        let found = |timestamp_ms| FirstMessages::from([((PARTITION, 9), one(9, timestamp_ms))]);
         let refused = same_topics(&places, &found(5)).unwrap_err().to_string();
         for words in
             [&*path.to_string_lossy(), "orders:3", "offset 10", "had the timestamp 700", "move the file"]
@@ -234,20 +236,25 @@ mod tests {
     }
 
     #[test]
-    fn a_file_ahead_of_its_topic_is_refused_and_one_without_a_timestamp_asks_for_none() {
+    fn a_file_beyond_either_end_of_its_topic_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let (plans, topics) = ([plan("id = \"id\"")], ["orders".to_owned()]);
+        // No message yet: the topic began at 10.
         checkpoint(folder.path(), "shop.orders@orders-3", r#"{"next_offset":10,"bytes":4,"header":["id"]}"#);
-        let places = |high| {
-            let ranges = Ranges::from([(PARTITION, (0, high))]);
-            super::places(folder.path(), &plans, &topics, &ranges).unwrap()
+        let within = |low, high| {
+            let ranges = Ranges::from([(PARTITION, (low, high))]);
+            let places = super::places(folder.path(), &plans, &topics, &ranges).unwrap();
+            assert!(last_messages(&places).is_empty());
+            within(&places).map_err(|error| error.to_string())
         };
-        assert!(last_messages(&places(10)).is_empty());
-        none_is_ahead(&places(10)).unwrap();
-        let refused = none_is_ahead(&places(9)).unwrap_err().to_string();
-        assert!(
-            refused.contains("goes to offset 10 of orders:3, which ends at 9: the topic was"),
-            "{refused}"
-        );
+        within(10, 10).unwrap();
+        within(12, 15).unwrap();
+        let refused = within(0, 9).unwrap_err();
+        let expected = "goes to offset 10 of orders:3, which ends at 9: the topic was";
+        assert!(refused.contains(expected), "{refused}");
+        let refused = within(0, 15).unwrap_err();
+        let expected =
+            "10 of orders:3, which began there when the file did, and begins at 0 now: the topic was";
+        assert!(refused.contains(expected), "{refused}");
     }
 }

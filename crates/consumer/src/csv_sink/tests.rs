@@ -216,7 +216,7 @@ async fn the_first_message_at_or_behind_an_offset_is_found_for_all_partitions_at
     let asked = [at(0, 0, 0), at(0, 0, 2), at(0, 1, 0), at(1, 0, 0), at(1, 1, 0), at(1, 1, 1)];
     let asked_for = topics.first_messages(&service, asked.into_iter().collect());
     let found = timeout(SOON, asked_for).await.expect("an answer").unwrap().unwrap();
-    let one = |offset, timestamp_ms| Some(topics::Found { offset, timestamp_ms: Some(timestamp_ms) });
+    let one = |offset, timestamp_ms| Some(topics::Found { offset, timestamp_ms });
     let expected = [one(0, 10), one(2, 12), None, one(0, 20), one(0, 30), None];
     assert_eq!(found, asked.into_iter().zip(expected).collect());
 }

@@ -12,6 +12,7 @@ use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 use service::Service;
 
+use super::file::NO_TIMESTAMP;
 use crate::message::Partition;
 use crate::settings::Settings;
 
@@ -27,7 +28,7 @@ pub(super) type Ranges = BTreeMap<Partition, (i64, i64)>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) offset: i64,
-    pub(super) timestamp_ms: Option<i64>,
+    pub(super) timestamp_ms: i64,
 }
 
 /// The first message at or behind an offset; `None` where there is none (any more).
@@ -161,7 +162,8 @@ fn ask_round(
         }
         match consumer.poll(left) {
             Some(Ok(message)) => {
-                let found = Found { offset: message.offset(), timestamp_ms: message.timestamp().to_millis() };
+                let timestamp_ms = message.timestamp().to_millis().unwrap_or(NO_TIMESTAMP);
+                let found = Found { offset: message.offset(), timestamp_ms };
                 answers.entry(message.partition()).or_insert(Some(found));
             }
             Some(Err(KafkaError::PartitionEOF(partition))) => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use service::Service;
+use tracing::warn;
 
 use crate::route::{Route, listed};
 use crate::routes::{Misfit, Target, targets};
@@ -39,6 +40,7 @@ pub(super) async fn ready(
         match targets(&store, routes).await {
             Ok(targets) => {
                 health.green("schema");
+                compare_horizon(&store, settings).await;
                 return Ok(Some((store, targets)));
             }
             Err(Misfit::Problems(problems)) => bail!(listed(&problems)),
@@ -47,6 +49,18 @@ pub(super) async fn ready(
         if stopped(service).await {
             return Ok(None);
         }
+    }
+}
+
+async fn compare_horizon(store: &Store, settings: &Settings) {
+    let ours = settings.consumer.durable_after;
+    if let Some(servers) = store.forgets().await.filter(|servers| ours < *servers) {
+        warn!(
+            durable_after = %humantime::format_duration(ours),
+            needed = %humantime::format_duration(servers),
+            "consumer.durable_after is shorter than this server's commit log needs: rows that it acknowledged and lost \
+             in a crash will not be written again"
+        );
     }
 }
 

@@ -1,19 +1,22 @@
 //! librdkafka's callbacks: rebalances, statistics, errors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use metrics::counter;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::KafkaError;
 use rdkafka::{ClientContext, Offset, Statistics, TopicPartitionList};
 use service::kafka::Cluster;
 use tokio::sync::mpsc::UnboundedSender;
+use tracing::warn;
 
-use crate::message::Partition;
+use super::gaps::Gaps;
+use crate::message::{Partition, Span};
 
 /// How long a revocation may wait for the engine to finish what is in flight; the engine gives itself 3 s.
 const REVOKE_PATIENCE: Duration = Duration::from_secs(5);
@@ -71,6 +74,9 @@ pub struct Shared {
     pub(super) paused: AtomicBool,
     pub(super) all_topics_seen: AtomicBool,
     ends: Mutex<BTreeMap<Partition, i64>>,
+    /// Partitions of our topics that are not assigned to us.
+    others: Mutex<BTreeSet<Partition>>,
+    gaps: Mutex<Gaps>,
     /// The first offset that was read of each partition since it was assigned.
     starts: Mutex<BTreeMap<Partition, i64>>,
     note: Mutex<String>,
@@ -87,6 +93,8 @@ impl Shared {
             paused: AtomicBool::new(false),
             all_topics_seen: AtomicBool::new(false),
             ends: Mutex::default(),
+            others: Mutex::default(),
+            gaps: Mutex::default(),
             starts: Mutex::default(),
             note: Mutex::default(),
             control,
@@ -95,26 +103,53 @@ impl Shared {
 
     /// The end of each assigned partition, as the broker last told.
     pub fn ends(&self) -> BTreeMap<Partition, i64> {
-        self.ends.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        locked(&self.ends).clone()
+    }
+
+    /// The topics' partitions that are not assigned to us, as the broker last told.
+    pub fn others(&self) -> BTreeSet<Partition> {
+        locked(&self.others).clone()
     }
 
     /// Commits this note with every offset from here on.
     pub fn annotate(&self, note: String) {
-        *self.note.lock().unwrap_or_else(PoisonError::into_inner) = note;
+        *locked(&self.note) = note;
     }
 
     pub(super) fn note(&self) -> String {
-        self.note.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        locked(&self.note).clone()
     }
 
     pub(super) fn starts(&self) -> BTreeMap<Partition, i64> {
-        self.starts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        locked(&self.starts).clone()
     }
 
     pub(super) fn note_starts(&self, firsts: impl Iterator<Item = (Partition, i64)>) {
-        let mut starts = self.starts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut starts = locked(&self.starts);
         for (partition, first) in firsts {
             starts.entry(partition).or_insert(first);
+        }
+    }
+
+    pub(super) fn note_read(&self, spans: &[Span]) {
+        let mut gaps = locked(&self.gaps);
+        for span in spans {
+            gaps.read(span.partition, span.first, span.end);
+        }
+    }
+
+    pub(super) fn forget_read(&self, partitions: impl Iterator<Item = Partition>) {
+        let mut gaps = locked(&self.gaps);
+        partitions.for_each(|partition| gaps.forget(partition));
+    }
+
+    fn tell_deleted(&self, lows: &BTreeMap<Partition, i64>) {
+        for (partition, offsets) in locked(&self.gaps).deleted(lows) {
+            let (topic, partition) = (&self.topics[partition.topic], partition.number);
+            counter!("tributary_offsets_skipped_total", "topic" => topic.clone())
+                .increment(u64::try_from(offsets.end - offsets.start).unwrap_or(0));
+            let (from, to) = (offsets.start, offsets.end);
+            warn!(topic, partition, from, to, "offsets were deleted before they were read");
         }
     }
 
@@ -141,6 +176,10 @@ impl Shared {
     }
 }
 
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 pub(super) struct Context {
     pub(super) shared: Arc<Shared>,
 }
@@ -162,16 +201,23 @@ impl ClientContext for Context {
             self.shared.cluster.works();
         }
         self.shared.connected.store(up, Ordering::Relaxed);
-        let mut ends = BTreeMap::new();
+        let (mut lows, mut ends, mut others) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
         for (topic, name) in self.shared.topics.iter().enumerate() {
             let Some(known) = statistics.topics.get(name) else { continue };
-            let assigned =
-                known.partitions.values().filter(|partition| partition.desired && partition.ls_offset >= 0);
-            ends.extend(
-                assigned.map(|known| (Partition { topic, number: known.partition }, known.ls_offset)),
-            );
+            // -1 stands for none.
+            for known in known.partitions.values().filter(|known| known.partition >= 0) {
+                let partition = Partition { topic, number: known.partition };
+                if known.desired && known.ls_offset >= 0 {
+                    lows.insert(partition, known.lo_offset);
+                    ends.insert(partition, known.ls_offset);
+                } else if !known.desired && !known.unknown {
+                    others.insert(partition);
+                }
+            }
         }
-        *self.shared.ends.lock().unwrap_or_else(PoisonError::into_inner) = ends;
+        self.shared.tell_deleted(&lows);
+        *locked(&self.shared.ends) = ends;
+        *locked(&self.shared.others) = others;
     }
 }
 
@@ -186,11 +232,8 @@ impl ConsumerContext for Context {
         }
         let (done, finished) = mpsc::channel();
         let epoch = self.shared.next_epoch();
-        self.shared
-            .starts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|known, _| !partitions.contains(known));
+        locked(&self.shared.starts).retain(|known, _| !partitions.contains(known));
+        self.shared.forget_read(partitions.iter().copied());
         self.shared.tell(Control::Revoked { epoch, partitions, done });
         // Without an answer nothing is stored: the new owner reads again what may not be durable.
         let Ok(durable) = finished.recv_timeout(REVOKE_PATIENCE) else { return };

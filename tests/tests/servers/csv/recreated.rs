@@ -1,6 +1,6 @@
-//! A topic that is deleted and created again, or cut by retention: no record is left out in silence.
+//! A topic that is deleted and created again, cut by retention, or grown: no record is left out in silence.
 
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::{Offset, TopicPartitionList};
@@ -113,4 +113,46 @@ async fn topic_whose_read_messages_are_deleted_by_retention_goes_on() {
         (count == everything.len() - lost).then_some(())
     });
     assert!(consumer.log().contains("offsets were deleted before they were read"), "{}", consumer.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_retention_deletes_before_the_running_sink_reads_them_are_told() {
+    let (world, topic) = scene("csv_overtaken").await;
+    publish(&world.brokers, &topic, &people("Old", 30)).await;
+    let mut consumer = consumer(&world);
+    complete(&world, &topic, &consumer);
+    consumer.pause();
+    // The broker answers the fetch that is on its way; nothing asks for what comes then.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    publish(&world.brokers, &topic, &people("New", 30)).await;
+    let mut deleted = TopicPartitionList::new();
+    deleted.add_partition_offset(&topic, 0, Offset::Offset(18)).unwrap();
+    admin(&world).delete_records(&deleted, &AdminOptions::new()).await.unwrap();
+    consumer.resume();
+    wait_for("the skipped offsets", SOON, || {
+        let log = consumer.log();
+        let told = log.lines().find(|line| line.contains("offsets were deleted before they were read"))?;
+        assert!(told.contains("partition=0 from=10 to=18"), "{told}");
+        Some(())
+    });
+    wait_for("the rows that are left", SOON, || (rows(&world, 0).len() == 12).then_some(()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partition_that_is_added_under_the_running_sink_ends_it_and_is_read_by_the_next() {
+    let (world, topic) = scene("csv_grown").await;
+    publish(&world.brokers, &topic, &people("Old", 30)).await;
+    let mut consumer = consumer(&world);
+    complete(&world, &topic, &consumer);
+    let more = NewPartitions::new(&topic, usize::try_from(PARTITIONS).unwrap() + 1);
+    admin(&world).create_partitions([&more], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
+    let code = consumer.wait(Duration::from_secs(60));
+    let log = consumer.log();
+    assert_eq!(code, Some(1), "{log}");
+    let words = format!("topic {topic} has got partition {PARTITIONS}: a restart begins a file for it");
+    assert!(log.contains(&words), "{words} is not in:\n{log}");
+    let added = Record::of(user(Uuid::from_u128(99), "New", "Moreau")).on(PARTITIONS);
+    publish(&world.brokers, &topic, &[added]).await;
+    let _consumer = self::consumer(&world);
+    wait_for("the row of the new partition", SOON, || (rows(&world, PARTITIONS).len() == 1).then_some(()));
 }
