@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 const PREFIX: &str = "TRIBUTARY";
 const DEFAULT_FILE: &str = "tributary.toml";
 /// All services share the file: the sections of others may stand there, any other is a slip.
-const SECTIONS: &[&str] = &[
+pub const SECTIONS: &[&str] = &[
     "cassandra",
     "companies",
     "consumer",
