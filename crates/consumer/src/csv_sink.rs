@@ -63,23 +63,10 @@ pub async fn run(settings: Settings, routes: Vec<Route>, service: Service) -> an
     folder::same_topics(&places, &found)?;
     let (files, positions) = folder::open(places)?;
     let starts = positions.iter().map(|(partition, start)| (*partition, *start)).collect();
-    let receiver = Receiver::start(&settings, names.clone(), &Assignment::Fixed(starts))?;
+    let receiver = Receiver::start(&settings, names, &Assignment::Fixed(starts))?;
     let dead_letters = DeadLetters::new(&settings.kafka, &settings.consumer.group, service.health.clone())?;
     info!(folder = %folder.display(), files = files.len(), "writing csv files");
-    let sink = CsvSink {
-        progress: Progress::new(names),
-        settings,
-        service,
-        receiver,
-        plans,
-        files,
-        positions,
-        decoder: Decoder::default(),
-        rows: Rows::default(),
-        letters: Letters::new(dead_letters),
-        synced_at: Instant::now(),
-    };
-    sink.run().await
+    CsvSink::new(settings, service, receiver, plans, files, positions, dead_letters).run().await
 }
 
 // A file has one writer: two routes of one topic into one table would need two.
@@ -129,6 +116,30 @@ struct CsvSink {
 }
 
 impl CsvSink {
+    fn new(
+        settings: Settings,
+        service: Service,
+        receiver: Receiver,
+        plans: Vec<Plan>,
+        files: Files,
+        positions: BTreeMap<Partition, i64>,
+        dead_letters: DeadLetters,
+    ) -> Self {
+        Self {
+            progress: Progress::new(receiver.shared.topics.clone()),
+            settings,
+            service,
+            receiver,
+            plans,
+            files,
+            positions,
+            decoder: Decoder::default(),
+            rows: Rows::default(),
+            letters: Letters::new(dead_letters),
+            synced_at: Instant::now(),
+        }
+    }
+
     async fn run(mut self) -> anyhow::Result<()> {
         let shutdown = self.service.shutdown.clone();
         let mut ticks =
@@ -137,26 +148,29 @@ impl CsvSink {
         self.service.health.green("files");
         while !shutdown.is_cancelled() {
             let hungry = self.letters.len() <= LETTERS_MAX;
-            tokio::select! {
+            let over = tokio::select! {
                 biased;
-                () = shutdown.cancelled() => {}
-                control = self.receiver.control.recv() => self.control(control.context(POLLING_ENDED)?)?,
-                Some(acknowledged) = self.letters.acknowledged() => acknowledged?,
+                () = shutdown.cancelled() => None,
+                control = self.receiver.control.recv() => {
+                    self.control(control.context(POLLING_ENDED)?)?;
+                    None
+                }
+                Some(acknowledged) = self.letters.acknowledged() => {
+                    acknowledged?;
+                    None
+                }
                 _ = ticks.tick() => {
                     self.tick();
-                    if let Some(reason) = self.grew() {
-                        self.finish().await?;
-                        bail!(reason);
-                    }
+                    self.grew()
                 }
                 delivery = self.receiver.chunks.recv(), if hungry => {
-                    let chunk = Arc::new(delivery.context(POLLING_ENDED)?.chunk);
-                    if let Some(reason) = self.take_in(&chunk)? {
-                        // What was read of the old topic is nowhere else any more.
-                        self.finish().await?;
-                        bail!(reason);
-                    }
+                    self.take_in(&Arc::new(delivery.context(POLLING_ENDED)?.chunk))?
                 }
+            };
+            if let Some(reason) = over {
+                // What was read of a topic that was recreated is nowhere else any more.
+                self.finish().await?;
+                bail!(reason);
             }
             // Under load the ticks come late: the time since the last sync counts.
             if self.synced_at.elapsed() >= self.settings.consumer.csv_sync_every {

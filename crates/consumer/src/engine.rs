@@ -12,7 +12,7 @@ mod start;
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -28,6 +28,7 @@ use crate::dead_letter::DeadLetters;
 use crate::decode::{Class, DataError, Decoded, Decoder};
 use crate::horizon::{Answer, Horizon};
 use crate::ledger::{Joint, Ledger, SpanId};
+use crate::locked;
 use crate::message::{Chunk, Partition};
 use crate::progress::Progress;
 use crate::receive::{Assignment, Delivery, Receiver};
@@ -421,8 +422,4 @@ impl Engine {
 fn batcher(settings: &Settings, targets: &[Target]) -> Batcher {
     let limits = Limits { rows: settings.consumer.batch_rows, bytes: settings.consumer.batch_bytes };
     Batcher::new(limits, targets.iter().map(|target| target.plan.width()))
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

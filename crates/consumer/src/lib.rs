@@ -28,6 +28,8 @@ pub mod settings;
 pub mod store;
 pub mod write;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use service::Service;
 
 pub use settings::{Settings, Sink};
@@ -44,4 +46,9 @@ pub async fn run(settings: Settings, service: Service) -> anyhow::Result<()> {
         Sink::Cassandra => engine::run(settings, routes, service).await,
         Sink::Csv => csv_sink::run(settings, routes, service).await,
     }
+}
+
+// Whoever panicked with the lock is told of by its own thread; the others go on.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
@@ -44,6 +45,11 @@ impl Service {
     /// `POST /pause` then answers 404.
     pub fn paused(&self) -> watch::Receiver<bool> {
         self.pause.subscribe()
+    }
+
+    /// Waits that long before another try; true at once when the service is told to stop.
+    pub async fn stops_within(&self, wait: Duration) -> bool {
+        tokio::time::timeout(wait, self.shutdown.cancelled()).await.is_ok()
     }
 }
 

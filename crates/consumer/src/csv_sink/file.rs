@@ -90,13 +90,18 @@ impl Checkpoint {
 }
 
 impl CsvFile {
-    /// Opens the file at its checkpoint, or starts it at `first_offset`. A file with another header is kept under
+    /// Opens the file at the checkpoint that was read of it, or starts it at `first_offset`. A file with another header is kept under
     /// another name, and a new one goes on from its offset.
     ///
     /// # Errors
     /// The file and its checkpoint contradict each other, or the disk refuses.
-    pub(super) fn open(path: PathBuf, header: &[&str], first_offset: i64) -> anyhow::Result<Self> {
-        let Some(checkpoint) = Checkpoint::read(&path)? else {
+    pub(super) fn open(
+        path: PathBuf,
+        checkpoint: Option<Checkpoint>,
+        header: &[&str],
+        first_offset: i64,
+    ) -> anyhow::Result<Self> {
+        let Some(checkpoint) = checkpoint else {
             let untouched = match std::fs::read(&path) {
                 // Cut off between the file and its first checkpoint.
                 Ok(bytes) => bytes.is_empty() || bytes == line(header.iter()),

@@ -162,9 +162,9 @@ fn refuse(strangers: &[String]) -> anyhow::Result<()> {
 pub(super) fn open(places: Vec<Place<'_>>) -> anyhow::Result<(Files, BTreeMap<Partition, i64>)> {
     let mut files = Files::new();
     let mut starts = BTreeMap::new();
-    for Place { id, path, plan, low, high, .. } in places {
+    for Place { id, path, plan, low, high, checkpoint } in places {
         let header: Vec<&str> = plan.columns.iter().map(|column| column.name.as_str()).collect();
-        let file = CsvFile::open(path, &header, low)?;
+        let file = CsvFile::open(path, checkpoint, &header, low)?;
         let next = file.next_offset();
         if next < low {
             let (topic, partition) = (&plan.topic, id.0.number);

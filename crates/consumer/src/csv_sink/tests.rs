@@ -43,23 +43,11 @@ fn scene(brokers: Option<&str>) -> (Scene, CsvSink) {
     let ranges = topics::Ranges::from([(A, (5, 5)), (B, (0, 0))]);
     let places = folder::places(folder.path(), &plans, &topics, &ranges).unwrap();
     let (files, positions) = folder::open(places).unwrap();
-    let mut receiver = Receiver::start(&settings, topics.clone(), &Assignment::Fixed(Vec::new())).unwrap();
+    let mut receiver = Receiver::start(&settings, topics, &Assignment::Fixed(Vec::new())).unwrap();
     let (chunks, delivered) = unbounded_channel();
     receiver.chunks = delivered;
     let letters = DeadLetters::new(&settings.kafka, "g", service.health.clone()).unwrap();
-    let sink = CsvSink {
-        progress: Progress::new(topics),
-        settings,
-        service,
-        receiver,
-        plans,
-        files,
-        positions,
-        decoder: Decoder::default(),
-        rows: Rows::default(),
-        letters: Letters::new(letters),
-        synced_at: Instant::now(),
-    };
+    let sink = CsvSink::new(settings, service, receiver, plans, files, positions, letters);
     let room = Arc::new(Semaphore::new(1_000_000));
     (Scene { folder, chunks, shutdown, room }, sink)
 }

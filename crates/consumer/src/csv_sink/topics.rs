@@ -91,9 +91,8 @@ impl Topics {
                     service.health.red("kafka", reason);
                 }
             }
-            tokio::select! {
-                () = tokio::time::sleep(AGAIN_AFTER) => {}
-                () = service.shutdown.cancelled() => return Ok(None),
+            if service.stops_within(AGAIN_AFTER).await {
+                return Ok(None);
             }
         }
     }

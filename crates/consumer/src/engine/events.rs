@@ -8,8 +8,9 @@ use anyhow::{anyhow, bail};
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
-use super::{DRAIN_PATIENCE, Engine, Leaving, Phase, batcher, locked};
+use super::{DRAIN_PATIENCE, Engine, Leaving, Phase, batcher};
 use crate::horizon::{Answer, Verdict};
+use crate::locked;
 use crate::message::Partition;
 use crate::receive::{Committed, Control};
 use crate::routes::{Misfit, Target, targets};

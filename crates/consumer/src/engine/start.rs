@@ -32,7 +32,7 @@ pub(super) async fn ready(
                 health.red("cassandra", format!("{reason}; next try in 2 s"));
             }
         }
-        if stopped(service).await {
+        if service.stops_within(AGAIN_AFTER).await {
             return Ok(None);
         }
     };
@@ -46,7 +46,7 @@ pub(super) async fn ready(
             Err(Misfit::Problems(problems)) => bail!(listed(&problems)),
             Err(misfit) => health.red("schema", format!("{}; looking again every 2 s", misfit.describe())),
         }
-        if stopped(service).await {
+        if service.stops_within(AGAIN_AFTER).await {
             return Ok(None);
         }
     }
@@ -61,12 +61,5 @@ async fn compare_horizon(store: &Store, settings: &Settings) {
             "consumer.durable_after is shorter than this server's commit log needs: rows that it acknowledged and lost \
              in a crash will not be written again"
         );
-    }
-}
-
-async fn stopped(service: &Service) -> bool {
-    tokio::select! {
-        () = tokio::time::sleep(AGAIN_AFTER) => false,
-        () = service.shutdown.cancelled() => true,
     }
 }

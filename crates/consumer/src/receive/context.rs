@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use metrics::counter;
@@ -16,6 +16,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tracing::warn;
 
 use super::gaps::Gaps;
+use crate::locked;
 use crate::message::{Partition, Span};
 
 /// How long a revocation may wait for the engine to finish what is in flight; the engine gives itself 3 s.
@@ -174,10 +175,6 @@ impl Shared {
         };
         list.elements().iter().filter_map(place).collect()
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(super) struct Context {

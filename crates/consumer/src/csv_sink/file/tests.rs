@@ -18,7 +18,9 @@ fn open(folder: &Path) -> anyhow::Result<CsvFile> {
 }
 
 fn with_header(folder: &Path, header: &[&str]) -> anyhow::Result<CsvFile> {
-    CsvFile::open(folder.join(NAME), header, 0)
+    let path = folder.join(NAME);
+    let checkpoint = Checkpoint::read(&path)?;
+    CsvFile::open(path, checkpoint, header, 0)
 }
 
 fn sync(file: &mut CsvFile) {
