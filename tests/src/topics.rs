@@ -6,7 +6,9 @@ use std::time::Duration;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message as _};
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
+use testbed::wait_for;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -58,13 +60,24 @@ pub fn committed(brokers: &str, group: &str, topic: &str) -> BTreeMap<i32, i64> 
     for partition in partitions(&consumer, topic) {
         list.add_partition(topic, partition);
     }
-    let committed = consumer.committed_offsets(list, PATIENCE).unwrap();
+    // A group's coordinator is found, or moves, when the group is first asked for.
+    let committed = wait_for("the group's coordinator", PATIENCE, || {
+        match consumer.committed_offsets(list.clone(), PATIENCE) {
+            Err(error) if error.rdkafka_error_code().is_some_and(is_about_the_coordinator) => None,
+            answer => Some(answer.unwrap()),
+        }
+    });
     let offset = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match element.offset()
     {
         Offset::Offset(offset) => (element.partition(), offset),
         _ => (element.partition(), 0),
     };
     committed.elements().iter().map(offset).collect()
+}
+
+fn is_about_the_coordinator(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode::{CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator};
+    matches!(code, CoordinatorLoadInProgress | CoordinatorNotAvailable | NotCoordinator)
 }
 
 /// All messages of a topic, by partition and offset.
