@@ -59,56 +59,93 @@ impl Batch {
     }
 }
 
-/// Collects rows into batches, one open batch a plan.
+/// A batch that has not filled while that many batches' rows were pushed leaves as it is: a row of a rare group or topic
+/// must not hold back the commits while the input never runs dry.
+const OPEN_BATCHES: usize = 64;
+
+/// Collects rows into batches, one open batch a group of replicas and plan.
 #[derive(Debug)]
 pub struct Batcher {
     limits: Limits,
-    open: Vec<Batch>,
+    /// Each plan's batches, one a group; a row is decoded into the first of them.
+    open: Vec<Vec<Open>>,
+    pushed: u64,
     full: VecDeque<Batch>,
     spare: Vec<(Rows, Vec<Origin>)>,
 }
 
+#[derive(Debug)]
+struct Open {
+    batch: Batch,
+    /// Which push its first row was.
+    since: u64,
+}
+
 impl Batcher {
-    /// A batcher for plans whose rows have these widths.
-    pub fn new(limits: Limits, widths: impl IntoIterator<Item = usize>) -> Self {
-        let empty = |(plan, width)| Batch { plan, rows: Rows::new(width), origins: Vec::new() };
-        let open = widths.into_iter().enumerate().map(empty).collect();
-        Self { limits, open, full: VecDeque::new(), spare: Vec::new() }
+    /// A batcher for plans whose rows have these widths, and go into so many groups.
+    pub fn new(limits: Limits, plans: impl IntoIterator<Item = (usize, usize)>) -> Self {
+        let empty = |plan, width| Open {
+            batch: Batch { plan, rows: Rows::new(width), origins: Vec::new() },
+            since: 0,
+        };
+        let open = plans.into_iter().enumerate();
+        let open =
+            open.map(|(plan, (width, groups))| (0..groups.max(1)).map(|_| empty(plan, width)).collect());
+        Self { limits, open: open.collect(), pushed: 0, full: VecDeque::new(), spare: Vec::new() }
     }
 
     /// The rows that the next row of that plan is decoded into; call [`Batcher::pushed`] when one was.
     pub fn rows(&mut self, plan: usize) -> &mut Rows {
-        &mut self.open[plan].rows
+        &mut self.open[plan][0].batch.rows
     }
 
-    /// A row of that origin was appended.
-    pub fn pushed(&mut self, plan: usize, origin: Origin) {
+    /// A row of that origin was appended, whose bytes began at `bytes` and whose replicas are that group.
+    pub fn pushed(&mut self, plan: usize, group: usize, bytes: usize, origin: Origin) {
+        if let Some((first, others)) = self.open[plan].split_first_mut()
+            && let Some(other) = group.checked_sub(1).and_then(|group| others.get_mut(group))
+        {
+            let start = other.batch.rows.bytes.len();
+            first.batch.rows.move_last(bytes, &mut other.batch.rows);
+            self.arrived(plan, group, start, origin);
+        } else {
+            self.arrived(plan, 0, bytes, origin);
+        }
+        if self.pushed.is_multiple_of(self.limits.rows as u64) {
+            let window = (OPEN_BATCHES * self.limits.rows) as u64;
+            while let Some((_, plan, group)) =
+                self.oldest().filter(|(since, ..)| since + window < self.pushed)
+            {
+                self.close(plan, group);
+            }
+        }
+    }
+
+    fn arrived(&mut self, plan: usize, group: usize, start: usize, origin: Origin) {
         let limits = self.limits;
-        let batch = &mut self.open[plan];
-        batch.origins.push(origin);
-        let rows = batch.rows.len();
-        if batch.rows.bytes.len() > limits.bytes && rows > 1 {
-            // The last row is one too many: it opens the next batch.
-            let last = batch.rows.slice(rows - 1..rows);
-            let before = batch.rows.bytes.len() - last.bytes.len();
-            batch.rows.pop(before);
-            let origin = batch.origins.pop();
-            self.close(plan);
-            let next = &mut self.open[plan];
-            next.rows = last;
-            next.origins.extend(origin);
+        let batch = &mut self.open[plan][group].batch;
+        if batch.rows.bytes.len() > limits.bytes && batch.rows.len() > 1 {
+            // The row is one too many: it opens the next batch.
+            let mut last = Rows::new(batch.rows.width());
+            batch.rows.move_last(start, &mut last);
+            self.close(plan, group);
+            self.open[plan][group].batch.rows = last;
         }
-        let batch = &self.open[plan];
+        self.pushed += 1;
+        let Open { batch, since } = &mut self.open[plan][group];
+        if batch.origins.is_empty() {
+            *since = self.pushed;
+        }
+        batch.origins.push(origin);
         if batch.rows.len() >= limits.rows || batch.rows.bytes.len() >= limits.bytes {
-            self.close(plan);
+            self.close(plan, group);
         }
     }
 
-    /// The next batch to write: a full one, or where the input has run dry, any that has rows.
+    /// The next batch to write: a full one, or where the input has run dry, the one with the oldest row.
     pub fn next(&mut self, input_dry: bool) -> Option<Batch> {
         if self.full.is_empty() && input_dry {
-            let ready = self.open.iter().position(|batch| !batch.origins.is_empty())?;
-            self.close(ready);
+            let (_, plan, group) = self.oldest()?;
+            self.close(plan, group);
         }
         self.full.pop_front()
     }
@@ -125,7 +162,7 @@ impl Batcher {
 
     /// Whether no row waits.
     pub fn is_empty(&self) -> bool {
-        self.full.is_empty() && self.open.iter().all(|batch| batch.origins.is_empty())
+        self.full.is_empty() && self.oldest().is_none()
     }
 
     /// Gives a written batch's memory back.
@@ -140,8 +177,17 @@ impl Batcher {
         }
     }
 
-    fn close(&mut self, plan: usize) {
-        let open = &mut self.open[plan];
+    // Of the batches that have rows; with the push of its first row.
+    fn oldest(&self) -> Option<(u64, usize, usize)> {
+        let groups = |(plan, groups): (usize, &'_ Vec<Open>)| {
+            let open = groups.iter().enumerate().filter(|(_, open)| !open.batch.origins.is_empty());
+            open.map(|(group, open)| (open.since, plan, group)).min()
+        };
+        self.open.iter().enumerate().filter_map(groups).min()
+    }
+
+    fn close(&mut self, plan: usize, group: usize) {
+        let open = &mut self.open[plan][group].batch;
         let width = open.rows.width();
         let (mut rows, origins) = self.spare.pop().unwrap_or_default();
         rows.widen(width);
@@ -151,85 +197,4 @@ impl Batcher {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::ledger::Ledger;
-    use crate::rows::{Cell, CellValue};
-
-    const P: Partition = Partition { topic: 0, number: 0 };
-
-    fn origin(place: usize) -> Origin {
-        let (span, _) = Ledger::default().begin(P, 0, 1, 1);
-        Origin { chunk: Arc::new(Chunk::default()), place, partition: P, span }
-    }
-
-    fn push(batcher: &mut Batcher, plan: usize, place: usize, size: usize) {
-        let rows = batcher.rows(plan);
-        rows.push(Cell::UNSET);
-        let start = rows.bytes.len();
-        rows.bytes.resize(start + size, u8::try_from(place % 251).unwrap());
-        rows.set(0, start).unwrap();
-        batcher.pushed(plan, origin(place));
-    }
-
-    fn places(batch: &Batch) -> Vec<usize> {
-        batch.origins.iter().map(|origin| origin.place).collect()
-    }
-
-    #[test]
-    fn part_filled_batches_leave_only_when_the_input_is_dry() {
-        let mut batcher = Batcher::new(Limits { rows: 3, bytes: 1_000 }, [1]);
-        push(&mut batcher, 0, 0, 10);
-        assert!(batcher.next(false).is_none());
-        assert_eq!(places(&batcher.next(true).unwrap()), [0]);
-        assert!(batcher.next(true).is_none() && batcher.is_empty());
-    }
-
-    #[test]
-    fn a_refused_batch_splits_down_to_the_single_row() {
-        let mut batcher = Batcher::new(Limits { rows: 8, bytes: 1_000 }, [1]);
-        (0..5).for_each(|place| push(&mut batcher, 0, place, 10));
-        let (left, right) = batcher.next(true).unwrap().split().unwrap();
-        assert_eq!((places(&left), places(&right)), (vec![0, 1], vec![2, 3, 4]));
-        assert_eq!(right.rows.cell(2, 0), CellValue::Bytes(&[4; 10]));
-        let (one, _) = left.split().unwrap();
-        assert_eq!(places(&one.split().unwrap_err()), [0]);
-    }
-
-    proptest! {
-        #[test]
-        fn every_row_leaves_once_in_order_within_the_limits(
-            sizes in prop::collection::vec((0..2_usize, 0..400_usize, any::<bool>()), 0..200)
-        ) {
-            let limits = Limits { rows: 7, bytes: 500 };
-            let mut batcher = Batcher::new(limits, [1, 1]);
-            let mut left: [Vec<usize>; 2] = Default::default();
-            let mut take = |batch: Batch, batcher: &mut Batcher| {
-                let rows = batch.rows.len();
-                assert!(rows <= limits.rows && (rows == 1 || batch.rows.bytes.len() <= limits.bytes));
-                for (row, origin) in batch.origins.iter().enumerate() {
-                    let CellValue::Bytes(bytes) = batch.rows.cell(row, 0) else { panic!("no cell") };
-                    assert!(bytes.iter().all(|byte| usize::from(*byte) == origin.place % 251));
-                }
-                left[batch.plan].extend(places(&batch));
-                batcher.recycle(batch);
-            };
-            for (place, (plan, size, dry)) in sizes.iter().enumerate() {
-                push(&mut batcher, *plan, place, *size);
-                if *dry && let Some(batch) = batcher.next(true) {
-                    take(batch, &mut batcher);
-                }
-            }
-            while let Some(batch) = batcher.next(true) {
-                take(batch, &mut batcher);
-            }
-            for plan in 0..2 {
-                let expected: Vec<_> =
-                    (0..sizes.len()).filter(|place| sizes[*place].0 == plan).collect();
-                prop_assert_eq!(&left[plan], &expected);
-            }
-        }
-    }
-}
+mod tests;

@@ -1,12 +1,17 @@
 //! One JSON value -> the bytes of one CQL cell (or of one CSV field), by the column's type.
 //!
 //! Lossless or an error: an integer beyond its type, a float for an int, a time finer than its column are refused.
-//! Binary forms: the CQL native protocol v4, section 6 (`doc/native_protocol_v4.spec` in apache/cassandra).
+//! Which JSON forms each type takes: `docs/types.md`.
+//! Binary forms: the CQL native protocol, section 6 (`doc/native_protocol_v5.spec` in apache/cassandra).
 
 mod compile;
+mod duration;
+mod nested;
 mod number;
+mod order;
 mod scalar;
 mod time;
+mod vint;
 
 pub use compile::{Unfit, for_column, for_csv};
 pub use time::{Epoch, TimeForm, TimeRule};
@@ -54,12 +59,22 @@ pub enum Codec {
         /// Hexadecimal digits; else base64.
         hex: bool,
     },
-    /// `list` and `set`.
+    /// `varint`
+    VarInt,
+    /// `decimal`
+    Decimal,
+    /// `duration`
+    Duration,
+    /// `list`, from an array.
     List(Box<Codec>),
-    /// `map`, from an object.
+    /// `set`, from an array, sorted and without repetitions.
+    Set(Box<Codec>),
+    /// `map`, from an object, sorted by its keys.
     Map(Box<Codec>, Box<Codec>),
     /// `tuple`, from an array of that length.
     Tuple(Vec<Codec>),
+    /// `vector`, from an array of that length.
+    Vector(Box<Codec>, usize),
     /// A user-defined type, from an object with some of its fields.
     Udt(Vec<(String, Codec)>),
 }
@@ -120,12 +135,16 @@ impl Codec {
             (Self::Json, _) | (Self::Plain, Kind::Array | Kind::Object) => {
                 out.extend_from_slice(reader.skip()?.as_bytes());
             }
-            (Self::List(element), Kind::Array) => list(element, reader, scratch, out)?,
-            (Self::Map(key, value), Kind::Object) => map(key, value, reader, scratch, out)?,
-            (Self::Tuple(parts), Kind::Array) => tuple(parts, reader, scratch, out)?,
-            (Self::Udt(fields), Kind::Object) => udt(fields, reader, scratch, out)?,
-            (Self::List(_) | Self::Map(..) | Self::Tuple(_) | Self::Udt(_), _)
-            | (_, Kind::Array | Kind::Object) => return Err(self.unfit(kind.name())),
+            (Self::List(element), Kind::Array) => nested::list(element, reader, scratch, out)?,
+            (Self::Set(element), Kind::Array) => nested::set(element, reader, scratch, out)?,
+            (Self::Map(key, value), Kind::Object) => nested::map(key, value, reader, scratch, out)?,
+            (Self::Tuple(parts), Kind::Array) => nested::tuple(parts, reader, scratch, out)?,
+            (Self::Vector(element, length), Kind::Array) => {
+                nested::vector(element, *length, reader, scratch, out)?;
+            }
+            (Self::Udt(fields), Kind::Object) => nested::udt(fields, reader, scratch, out)?,
+            (_, Kind::Array | Kind::Object) => return Err(self.unfit(kind.name())),
+            (nested, _) if nested.is_nested() => return Err(self.unfit(kind.name())),
             (_, Kind::String) => scalar::encode(self, Scalar::String(reader.string(scratch)?), out)?,
             (_, Kind::Number) => scalar::encode(self, Scalar::Number(reader.number()?), out)?,
             (_, Kind::Bool) => scalar::encode(self, Scalar::Bool(reader.boolean()?), out)?,
@@ -133,12 +152,42 @@ impl Codec {
         Ok(true)
     }
 
-    /// Appends the cell of a value that does not come from JSON.
+    /// Appends the cell of a value that does not come from JSON; collections and their like are JSON in there.
     ///
     /// # Errors
     /// [`ValueError::Unfit`]
     pub fn encode_word(&self, word: &str, out: &mut Vec<u8>) -> Result<(), ValueError> {
-        scalar::encode(self, Scalar::Word(word), out)
+        if !self.is_nested() {
+            return scalar::encode(self, Scalar::Word(word), out);
+        }
+        let mut reader = Reader::new(word.as_bytes())?;
+        let encoded = self.encode(&mut reader, &mut String::new(), out).and_then(|present| {
+            reader.end()?;
+            if present { Ok(()) } else { Err(self.unfit("null")) }
+        });
+        // The text around it is JSON, or nobody said that it was.
+        encoded.map_err(|error| ValueError::Unfit(error.to_string()))
+    }
+
+    // Whether values consist of other values.
+    fn is_nested(&self) -> bool {
+        matches!(
+            self,
+            Self::List(_) | Self::Set(_) | Self::Map(..) | Self::Tuple(_) | Self::Vector(..) | Self::Udt(_)
+        )
+    }
+
+    // The bytes of every value, for the types that a vector stores without their length: `valueLengthIfFixed` of
+    // Cassandra's types, which leaves out some whose values do have one length, such as `smallint` and `date`.
+    fn fixed_length(&self) -> Option<usize> {
+        match self {
+            Self::Boolean => Some(1),
+            Self::Integer(Width::Int) | Self::Float => Some(4),
+            Self::Integer(Width::BigInt) | Self::Double | Self::Timestamp(_) => Some(8),
+            Self::Uuid { .. } => Some(16),
+            Self::Vector(element, length) => element.fixed_length().map(|one| one * length),
+            _ => None,
+        }
     }
 
     fn unfit(&self, found: &str) -> ValueError {
@@ -156,7 +205,18 @@ impl Codec {
             Self::Integer(Width::SmallInt) => "an integer from -32768 to 32767".to_owned(),
             Self::Integer(Width::Int) => "an integer from -2147483648 to 2147483647".to_owned(),
             Self::Integer(Width::BigInt) => "an integer of 64 bits".to_owned(),
-            Self::Float | Self::Double => "a finite number".to_owned(),
+            Self::Float => "a number that a float can hold".to_owned(),
+            Self::Double => "a number that a double can hold".to_owned(),
+            Self::VarInt => format!("an integer of at most {} digits", number::DIGITS_MAX),
+            Self::Decimal => {
+                format!(
+                    "a decimal number with at most {} digits before and after its point",
+                    number::DIGITS_MAX
+                )
+            }
+            Self::Duration => {
+                "a duration as P1Y2M3DT4H5M6.7S or 1y2mo3d4h5m6s7ms8us9ns, of one sign".to_owned()
+            }
             Self::Uuid { time_based: false } => "a UUID".to_owned(),
             Self::Uuid { time_based: true } => "a UUID of version 1".to_owned(),
             Self::Timestamp(rule) | Self::TimeText(rule) | Self::DateOf(rule) => rule.expected(),
@@ -165,9 +225,10 @@ impl Codec {
             Self::Inet => "an IP address".to_owned(),
             Self::Blob { hex: true } => "hexadecimal digits".to_owned(),
             Self::Blob { hex: false } => "base64".to_owned(),
-            Self::List(_) => "an array".to_owned(),
+            Self::List(_) | Self::Set(_) => "an array".to_owned(),
             Self::Map(..) | Self::Udt(_) => "an object".to_owned(),
             Self::Tuple(parts) => format!("an array of {}", parts.len()),
+            Self::Vector(_, length) => format!("an array of {length}"),
         }
     }
 }
@@ -178,125 +239,6 @@ fn plain(text: &str, out: &mut Vec<u8>) {
         out.push(b'\'');
     }
     out.extend_from_slice(text.as_bytes());
-}
-
-fn list(
-    element: &Codec,
-    reader: &mut Reader<'_>,
-    scratch: &mut String,
-    out: &mut Vec<u8>,
-) -> Result<(), ValueError> {
-    let counted = out.len();
-    out.extend_from_slice(&[0; 4]);
-    let mut count: i32 = 0;
-    reader.array()?;
-    while reader.element(count == 0)? {
-        count += 1;
-        let in_element = |error| within(error, || format!("element {count}"));
-        sized(out, |out| element.encode(reader, scratch, out)).and_then(not_null).map_err(in_element)?;
-    }
-    out[counted..counted + 4].copy_from_slice(&count.to_be_bytes());
-    Ok(())
-}
-
-fn map(
-    key: &Codec,
-    value: &Codec,
-    reader: &mut Reader<'_>,
-    scratch: &mut String,
-    out: &mut Vec<u8>,
-) -> Result<(), ValueError> {
-    let counted = out.len();
-    out.extend_from_slice(&[0; 4]);
-    let mut count: i32 = 0;
-    reader.object()?;
-    while let Some(name) = reader.key(count == 0, scratch)? {
-        count += 1;
-        let in_key = |error| within(error, || format!("key {count}"));
-        sized(out, |out| key.encode_word(name, out).map(|()| true)).map_err(in_key)?;
-        let in_value = |error| within(error, || format!("value {count}"));
-        sized(out, |out| value.encode(reader, scratch, out)).and_then(not_null).map_err(in_value)?;
-    }
-    out[counted..counted + 4].copy_from_slice(&count.to_be_bytes());
-    Ok(())
-}
-
-fn tuple(
-    parts: &[Codec],
-    reader: &mut Reader<'_>,
-    scratch: &mut String,
-    out: &mut Vec<u8>,
-) -> Result<(), ValueError> {
-    let wrong_length = || ValueError::Unfit(format!("expected an array of {}", parts.len()));
-    reader.array()?;
-    for (position, part) in parts.iter().enumerate() {
-        if !reader.element(position == 0)? {
-            return Err(wrong_length());
-        }
-        sized(out, |out| part.encode(reader, scratch, out))
-            .map_err(|error| within(error, || format!("element {}", position + 1)))?;
-    }
-    if reader.element(parts.is_empty())? { Err(wrong_length()) } else { Ok(()) }
-}
-
-// The fields come in the message's order and go out in the type's.
-fn udt(
-    fields: &[(String, Codec)],
-    reader: &mut Reader<'_>,
-    scratch: &mut String,
-    out: &mut Vec<u8>,
-) -> Result<(), ValueError> {
-    let mut found: Vec<Option<Reader<'_>>> = vec![None; fields.len()];
-    reader.object()?;
-    let mut first = true;
-    while let Some(key) = reader.key(first, scratch)? {
-        first = false;
-        let position = fields.iter().position(|(name, _)| name == key);
-        reader.peek()?;
-        if let Some(position) = position
-            && found[position].replace(reader.clone()).is_some()
-        {
-            return Err(ValueError::Unfit(format!("field {} appears twice", fields[position].0)));
-        }
-        reader.skip()?;
-    }
-    for ((name, codec), value) in fields.iter().zip(found) {
-        match value {
-            None => out.extend_from_slice(&(-1_i32).to_be_bytes()),
-            Some(mut value) => {
-                sized(out, |out| codec.encode(&mut value, scratch, out))
-                    .map_err(|error| within(error, || format!("field {name}")))?;
-            }
-        }
-    }
-    Ok(())
-}
-
-// A nested value: its length, then its bytes; a length of -1 for null.
-fn sized(
-    out: &mut Vec<u8>,
-    write: impl FnOnce(&mut Vec<u8>) -> Result<bool, ValueError>,
-) -> Result<bool, ValueError> {
-    let start = out.len();
-    out.extend_from_slice(&(-1_i32).to_be_bytes());
-    let present = write(out)?;
-    if present {
-        let too_long = |_| ValueError::Unfit("longer than 2 GiB".to_owned());
-        let length = i32::try_from(out.len() - start - 4).map_err(too_long)?;
-        out[start..start + 4].copy_from_slice(&length.to_be_bytes());
-    }
-    Ok(present)
-}
-
-fn not_null(present: bool) -> Result<(), ValueError> {
-    if present { Ok(()) } else { Err(ValueError::Unfit("null inside a collection".to_owned())) }
-}
-
-fn within(error: ValueError, place: impl FnOnce() -> String) -> ValueError {
-    match error {
-        ValueError::Unfit(why) => ValueError::Unfit(format!("{}: {why}", place())),
-        json => json,
-    }
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ pub async fn run(settings: Settings, routes: Vec<Route>, service: Service) -> an
     let plans = plans(&routes).map_err(|problems| anyhow::anyhow!(listed(&problems)))?;
     let folder = settings.consumer.csv_dir.clone();
     let _lock = folder::lock(&folder)?;
-    let mut names: Vec<String> = plans.iter().map(|plan| plan.topic.clone()).collect();
+    let mut names: Vec<String> = plans.iter().flat_map(|plan| plan.topics.clone()).collect();
     names.sort();
     names.dedup();
     let topics = Topics::new(&settings, &names)?;
@@ -83,18 +83,19 @@ fn plans(routes: &[Route]) -> Result<Vec<Plan>, Vec<Problem>> {
             }
         };
         let at = |message: String| route.file.problem(&route.table.span(), message);
-        let key = (plan.table.clone(), plan.topic.clone());
-        if let Some(Problem { file, line, column, .. }) = owners.get(&key) {
-            problems.push(at(format!(
-                "topic {} into table {} is written by {}:{line}:{column} already, and both would write one CSV file; \
-                 name another table here, or remove one of the two",
-                plan.topic,
-                plan.table,
-                file.display()
-            )));
-            continue;
+        for topic in &plan.topics {
+            let key = (plan.table.clone(), topic.clone());
+            if let Some(Problem { file, line, column, .. }) = owners.get(&key) {
+                problems.push(at(format!(
+                    "topic {topic} into table {} is written by {}:{line}:{column} already, and both would write one \
+                     CSV file; name another table here, or remove one of the two",
+                    plan.table,
+                    file.display()
+                )));
+            } else {
+                owners.insert(key, at(String::new()));
+            }
         }
-        owners.insert(key, at(String::new()));
         plans.push(plan);
     }
     if problems.is_empty() { Ok(plans) } else { Err(problems) }
@@ -191,10 +192,11 @@ impl CsvSink {
                 return Ok(Some(reason));
             }
             self.progress.read(span.partition, span.messages.len());
+            let topic = &self.receiver.shared.topics[span.partition.topic];
             for (&id, file) in self.files.range_mut((span.partition, 0)..=(span.partition, usize::MAX)) {
                 let plan = &self.plans[id.1];
                 for place in span.messages.clone() {
-                    let message = chunk.message(&plan.topic, span.partition.number, place);
+                    let message = chunk.message(topic, span.partition.number, place);
                     // Another file of this partition was behind this one at the start.
                     if message.offset < file.next_offset() {
                         continue;
@@ -211,7 +213,7 @@ impl CsvSink {
                         }
                         Err(error) => {
                             self.progress.dead(span.partition, error.class, message.offset, &error.reason);
-                            self.letters.send(id, chunk, &message, &error);
+                            self.letters.send(id, chunk, plan, &message, &error);
                             file.pass(message.offset, message.timestamp_ms);
                         }
                     }

@@ -16,6 +16,7 @@ use tracing::debug;
 use crate::backoff::Backoff;
 use crate::decode::{DataError, writetime};
 use crate::message::Message;
+use crate::plan::Plan;
 
 /// Added to a topic's name.
 pub const SUFFIX: &str = ".dlq";
@@ -51,22 +52,26 @@ impl DeadLetters {
         Ok(Self { producer, group: group.to_owned(), health })
     }
 
-    /// The dead letter of a message.
-    pub fn letter(&self, message: &Message<'_>, error: &DataError) -> DeadLetter {
+    /// The dead letter of a message that this plan cannot make a row of.
+    pub fn letter(&self, plan: &Plan, message: &Message<'_>, error: &DataError) -> DeadLetter {
         let Message { topic, partition, offset, .. } = message;
-        let mut headers = OwnedHeaders::new_with_capacity(12);
+        let mut headers = OwnedHeaders::new_with_capacity(13);
         let mut add = |key: &str, value: &str| {
             headers = std::mem::take(&mut headers).insert(Header { key, value: Some(value) });
         };
         add("reason", &error.reason);
         add("class", error.class.name());
         add("group", &self.group);
+        add("table", &plan.table);
         add("topic", topic);
         add("partition", &partition.to_string());
         add("offset", &offset.to_string());
         if let Some(timestamp_ms) = message.timestamp_ms {
             add("timestamp", &timestamp_ms.to_string());
-            add("writetime", &writetime(timestamp_ms, *offset).to_string());
+            // A field may be what is wrong with the message: then nobody knows.
+            if plan.writetime.is_none() {
+                add("writetime", &writetime(timestamp_ms, *offset).to_string());
+            }
         }
         let mut headers = headers;
         if let Some(key) = message.key {

@@ -3,11 +3,18 @@
 //! Reads no clock and does no I/O: the caller passes the time. What cannot become a row is a [`DataError`], which
 //! becomes a dead letter.
 
-use crate::codec::ValueError;
+mod aside;
+mod content;
+mod walk;
+mod words;
+
+use std::ops::Range;
+
+pub use aside::NAMESPACE;
+
 use crate::json::{self, Kind, Reader};
 use crate::message::Message;
-use crate::plan::{Node, Plan, PlanColumn};
-use crate::route::Meta;
+use crate::plan::{Plan, PlanColumn};
 use crate::rows::{Cell, CellValue, Rows};
 use crate::schema::Role;
 
@@ -73,12 +80,15 @@ pub enum Decoded {
 pub struct Decoder {
     key: String,
     text: String,
+    /// Where in the value the fields of the plan's slots are.
+    aside: Vec<Option<Range<usize>>>,
+    content: Vec<u8>,
 }
 
 impl Decoder {
     /// Appends the message's row to `rows`, which has the plan's width.
     ///
-    /// `now_ms` is the wall clock, milliseconds since 1970.
+    /// `now_ms` is the wall clock, milliseconds since 1970. A plan that deletes does not look at the value.
     ///
     /// # Errors
     /// [`DataError`]; `rows` is as before.
@@ -89,153 +99,80 @@ impl Decoder {
         now_ms: i64,
         rows: &mut Rows,
     ) -> Result<Decoded, DataError> {
-        let timestamp_ms = timestamp(message, now_ms)?;
-        // A message of the (allowed) future lives no longer than the route says.
-        let age_s = ((now_ms - timestamp_ms) / 1000).max(0);
-        let ttl_s = plan.ttl_s.map(|ttl_s| ttl_s - age_s);
+        // Where a field tells the WRITETIME, the message's own timestamp may be anything.
+        let timestamp_ms = match plan.writetime {
+            None => Some(checked(message.timestamp_ms, "timestamp", now_ms)?),
+            Some(_) => message.timestamp_ms,
+        };
+        let ttl_s = match plan.ttl_s {
+            None => None,
+            Some(ttl_s) => Some(ttl_s - age_s(timestamp_ms, now_ms)?),
+        };
         if ttl_s.is_some_and(|left_s| left_s <= 0) {
             return Ok(Decoded::Expired);
         }
         let start = rows.bytes.len();
         rows.push(plan.missing);
-        let filled = self
-            .fill(plan, message, rows)
-            .and_then(|()| using(plan, writetime(timestamp_ms, message.offset), ttl_s, rows));
-        match filled {
-            Ok(()) => Ok(Decoded::Row),
-            Err(error) => {
-                rows.pop(start);
-                Err(error)
+        let filled = self.fill(plan, message, rows).and_then(|()| {
+            let value = message.value.unwrap_or_default();
+            let written_ms = match &plan.writetime {
+                None => timestamp_ms.unwrap_or_default(),
+                Some(field) => self.written_ms(plan, field, value, now_ms, rows)?,
+            };
+            let ttl_s = match &plan.ttl_field {
+                None => ttl_s,
+                Some(field) => match self.ttl_s(plan, field, value, rows)? {
+                    None => None,
+                    Some(ttl_s) => Some(ttl_s - age_s(timestamp_ms, now_ms)?),
+                },
+            };
+            if ttl_s.is_some_and(|left_s| left_s <= 0) {
+                return Ok(Decoded::Expired);
             }
+            using(plan, writetime(written_ms, message.offset), ttl_s, rows)?;
+            Ok(Decoded::Row)
+        });
+        if filled != Ok(Decoded::Row) {
+            rows.pop(start);
         }
+        filled
     }
 
     fn fill(&mut self, plan: &Plan, message: &Message<'_>, rows: &mut Rows) -> Result<(), DataError> {
-        let Some(value) = message.value else {
-            return Err(Class::Tombstone
-                .error("the message has no value, and the route does not say what that means"));
-        };
-        let mut reader = Reader::new(value).map_err(DataError::from)?;
-        let kind = reader.peek().map_err(DataError::from)?;
-        if kind != Kind::Object {
+        if !plan.deletes {
+            let Some(value) = message.value else { return Err(Class::Tombstone.error(plan.tombstone)) };
+            self.read(plan, value, rows)?;
+        }
+        if let (Some(node), Some(key)) = (&plan.key_fields, message.key) {
+            self.read_key(plan, node, key, rows)?;
+        }
+        words::set(plan, message, rows)?;
+        for (column, cell) in &plan.defaults {
+            if !is_set(rows.last(*column)) {
+                let start = rows.bytes.len();
+                rows.bytes.extend_from_slice(cell);
+                rows.set(*column, start).ok_or_else(|| too_large(plan, *column))?;
+            }
+        }
+        if !plan.uuids.is_empty() {
+            self.set_uuids(plan, message.value.unwrap_or_default(), rows)?;
+        }
+        check_key(plan, rows)
+    }
+
+    fn read(&mut self, plan: &Plan, value: &[u8], rows: &mut Rows) -> Result<(), DataError> {
+        self.aside.clear();
+        self.aside.resize(plan.slots.len(), None);
+        let mut reader = Reader::new(value)?;
+        let kind = reader.peek()?;
+        // Only a route that takes the whole value takes one that is no object.
+        if kind != Kind::Object && plan.fields.columns.is_empty() {
             // `no json` begins like null and is none.
             reader.skip()?;
             return Err(Class::Json.error(format!("expected an object, found {}", kind.name())));
         }
         self.walk(plan, &plan.fields, &mut reader, rows)?;
-        reader.end().map_err(DataError::from)?;
-        for (column, meta) in &plan.metas {
-            set_meta(plan, *column, *meta, message, rows)?;
-        }
-        for (column, name) in &plan.headers {
-            if let Some(value) = message.headers.get(name) {
-                set_bytes(plan, *column, value, rows)?;
-            }
-        }
-        check_key(plan, rows)
-    }
-
-    // At a value that some columns want, or that holds what they want.
-    fn walk(
-        &mut self,
-        plan: &Plan,
-        node: &Node,
-        reader: &mut Reader<'_>,
-        rows: &mut Rows,
-    ) -> Result<(), DataError> {
-        let kind = reader.peek().map_err(DataError::from)?;
-        let mut wanted = node.columns.iter().peekable();
-        while let Some(&column) = wanted.next() {
-            // The last reader of a value moves on, earlier ones look ahead.
-            if wanted.peek().is_some() || !node.fields.is_empty() || !node.elements.is_empty() {
-                self.set(plan, column, &mut reader.clone(), rows)?;
-            } else {
-                return self.set(plan, column, reader, rows);
-            }
-        }
-        match kind {
-            Kind::Object if !node.fields.is_empty() => self.walk_object(plan, node, reader, rows),
-            Kind::Array if !node.elements.is_empty() => self.walk_array(plan, node, reader, rows),
-            Kind::Null => reader.null().map_err(DataError::from),
-            _ if !node.columns.is_empty() => reader.skip().map(drop).map_err(DataError::from),
-            other => {
-                let below = node.fields.first().map(|(name, _)| format!("an object with {name}"));
-                let expected = below.unwrap_or_else(|| "an array".to_owned());
-                Err(Class::Value.error(format!(
-                    "expected {expected} at byte {}, found {}",
-                    reader.at(),
-                    other.name()
-                )))
-            }
-        }
-    }
-
-    fn walk_object(
-        &mut self,
-        plan: &Plan,
-        node: &Node,
-        reader: &mut Reader<'_>,
-        rows: &mut Rows,
-    ) -> Result<(), DataError> {
-        reader.object().map_err(DataError::from)?;
-        // Writers keep their order of fields: the next one wanted is most likely the next one found.
-        let mut likely = 0;
-        let mut first = true;
-        while let Some(key) = reader.key(first, &mut self.key).map_err(DataError::from)? {
-            first = false;
-            let place = match node.fields.get(likely) {
-                Some((name, _)) if name == key => Some(likely),
-                _ => node.fields.iter().position(|(name, _)| name == key),
-            };
-            match place {
-                Some(place) => {
-                    likely = place + 1;
-                    self.walk(plan, &node.fields[place].1, reader, rows)?;
-                }
-                None => drop(reader.skip().map_err(DataError::from)?),
-            }
-        }
-        Ok(())
-    }
-
-    fn walk_array(
-        &mut self,
-        plan: &Plan,
-        node: &Node,
-        reader: &mut Reader<'_>,
-        rows: &mut Rows,
-    ) -> Result<(), DataError> {
-        reader.array().map_err(DataError::from)?;
-        let mut index = 0;
-        while reader.element(index == 0).map_err(DataError::from)? {
-            match node.elements.iter().find(|(wanted, _)| *wanted == index) {
-                Some((_, below)) => self.walk(plan, below, reader, rows)?,
-                None => drop(reader.skip().map_err(DataError::from)?),
-            }
-            index += 1;
-        }
-        Ok(())
-    }
-
-    fn set(
-        &mut self,
-        plan: &Plan,
-        column: usize,
-        reader: &mut Reader<'_>,
-        rows: &mut Rows,
-    ) -> Result<(), DataError> {
-        if rows.last(column) != plan.missing {
-            let origin = &plan.columns[column].origin;
-            return Err(Class::Value.error(format!("{origin} appears twice")));
-        }
-        let start = rows.bytes.len();
-        match plan.columns[column].codec.encode(reader, &mut self.text, &mut rows.bytes) {
-            Ok(true) => rows.set(column, start).ok_or_else(|| too_large(plan, column)),
-            // Null in JSON is what the route says a missing field is.
-            Ok(false) => Ok(()),
-            Err(ValueError::Json(error)) => Err(error.into()),
-            Err(ValueError::Unfit(why)) => Err(unfit(plan, column, &why)),
-        }
+        Ok(reader.end()?)
     }
 }
 
@@ -244,21 +181,28 @@ pub fn writetime(timestamp_ms: i64, offset: i64) -> i64 {
     timestamp_ms * 1000 + offset.rem_euclid(1000)
 }
 
-fn timestamp(message: &Message<'_>, now_ms: i64) -> Result<i64, DataError> {
-    match message.timestamp_ms {
-        None => Err(Class::Timestamp.error("the message has no timestamp")),
-        Some(early) if early < 0 => {
-            Err(Class::Timestamp.error(format!("timestamp {early} ms is before 1970")))
-        }
+// A time that may become a WRITETIME. `name` says which one it is.
+fn checked(time_ms: Option<i64>, name: &str, now_ms: i64) -> Result<i64, DataError> {
+    match time_ms {
+        None => Err(Class::Timestamp.error(format!("the message has no {name}"))),
+        Some(early) if early < 0 => Err(Class::Timestamp.error(format!("{name} {early} ms is before 1970"))),
         Some(late) if late > now_ms.saturating_add(AHEAD_MAX_MS) => Err(Class::Timestamp.error(format!(
-            "timestamp {late} ms is {} s ahead of this clock: the row could not be changed until then",
-            (late - now_ms) / 1000
+            "{name} {late} ms is {} s ahead of this clock: the row could not be changed until then",
+            late.saturating_sub(now_ms) / 1000
         ))),
-        Some(timestamp_ms) => Ok(timestamp_ms),
+        Some(time_ms) => Ok(time_ms),
     }
 }
 
-// What the statement binds after the columns.
+// A message of the (allowed) future lives no longer than the route says.
+fn age_s(timestamp_ms: Option<i64>, now_ms: i64) -> Result<i64, DataError> {
+    match timestamp_ms {
+        Some(timestamp_ms) if timestamp_ms >= 0 => Ok(((now_ms - timestamp_ms) / 1000).max(0)),
+        _ => Err(Class::Timestamp.error("the message has no timestamp, from which its time to live counts")),
+    }
+}
+
+// What the statement binds beside the columns.
 fn using(plan: &Plan, writetime: i64, ttl_s: Option<i64>, rows: &mut Rows) -> Result<(), DataError> {
     if plan.statement.is_empty() {
         return Ok(());
@@ -267,45 +211,25 @@ fn using(plan: &Plan, writetime: i64, ttl_s: Option<i64>, rows: &mut Rows) -> Re
     let start = rows.bytes.len();
     rows.bytes.extend_from_slice(&writetime.to_be_bytes());
     let mut set = rows.set(column, start);
-    // A route's TTL is at most twenty years, which fits.
+    // A TTL is at most twenty years, which fits.
     if let Some(ttl_s) = ttl_s.and_then(|ttl_s| i32::try_from(ttl_s).ok()) {
         let start = rows.bytes.len();
         rows.bytes.extend_from_slice(&ttl_s.to_be_bytes());
         set = set.and(rows.set(column + 1, start));
+    } else if plan.ttl_field.is_some() {
+        // Unset is the table's own default; null would be none at all.
+        rows.set_cell(column + 1, Cell::UNSET);
     }
     set.ok_or_else(|| Class::Value.error("the row is larger than 2 GiB"))
 }
 
-fn set_meta(
-    plan: &Plan,
-    column: usize,
-    meta: Meta,
-    message: &Message<'_>,
-    rows: &mut Rows,
-) -> Result<(), DataError> {
-    let number = match meta {
-        Meta::Topic => return set_bytes(plan, column, message.topic.as_bytes(), rows),
-        Meta::Key => return message.key.map_or(Ok(()), |key| set_bytes(plan, column, key, rows)),
-        Meta::Partition => i64::from(message.partition),
-        Meta::Offset => message.offset,
-        Meta::Timestamp => message.timestamp_ms.unwrap_or_default(),
-    };
-    set_bytes(plan, column, number.to_string().as_bytes(), rows)
-}
-
-fn set_bytes(plan: &Plan, column: usize, bytes: &[u8], rows: &mut Rows) -> Result<(), DataError> {
-    let word = std::str::from_utf8(bytes).map_err(|_| unfit(plan, column, "not UTF-8"))?;
-    let start = rows.bytes.len();
-    match plan.columns[column].codec.encode_word(word, &mut rows.bytes) {
-        Ok(()) => rows.set(column, start).ok_or_else(|| too_large(plan, column)),
-        Err(error) => Err(unfit(plan, column, &error.to_string())),
-    }
+fn is_set(cell: Cell) -> bool {
+    cell != Cell::NULL && cell != Cell::UNSET
 }
 
 fn check_key(plan: &Plan, rows: &Rows) -> Result<(), DataError> {
     for (place, column) in plan.columns.iter().enumerate() {
-        if column.role != Role::Regular && (rows.last(place) == Cell::NULL || rows.last(place) == Cell::UNSET)
-        {
+        if column.role != Role::Regular && !is_set(rows.last(place)) {
             let PlanColumn { name, origin, .. } = column;
             return Err(Class::Key.error(format!("primary key column {name}: {origin} is missing or null")));
         }

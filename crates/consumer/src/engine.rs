@@ -32,6 +32,7 @@ use crate::locked;
 use crate::message::{Chunk, Partition};
 use crate::progress::Progress;
 use crate::receive::{Assignment, Delivery, Receiver};
+use crate::replicas::Replicas;
 use crate::route::Route;
 use crate::routes::{Misfit, Target};
 use crate::settings::Settings;
@@ -53,7 +54,7 @@ const POLLING_ENDED: &str =
 /// Something that only an operator can mend, in words.
 pub async fn run(settings: Settings, routes: Vec<Route>, service: Service) -> anyhow::Result<()> {
     let Some((store, targets)) = start::ready(&settings, &routes, &service).await? else { return Ok(()) };
-    let mut topics: Vec<String> = routes.iter().map(|route| route.topic.clone()).collect();
+    let mut topics: Vec<String> = routes.iter().flat_map(|route| route.topics.clone()).collect();
     topics.sort();
     topics.dedup();
     let group = settings.consumer.group.clone();
@@ -73,7 +74,10 @@ struct Engine {
     settings: Settings,
     routes: Arc<[Route]>,
     store: Arc<Store>,
+    /// One a route, then those of the routes' deletes.
     targets: Vec<Target>,
+    /// Per target: how its rows are grouped.
+    replicas: Vec<Replicas>,
     /// Per topic: the plans of its routes.
     plans_of: Vec<Vec<usize>>,
     receiver: Receiver,
@@ -156,13 +160,15 @@ impl Engine {
     ) -> Self {
         let topics = &receiver.shared.topics;
         let of_topic = |topic: &String| {
-            let ours = routes.iter().enumerate().filter(|(_, route)| route.topic == *topic);
+            let ours = routes.iter().enumerate().filter(|(_, route)| route.topics.contains(topic));
             ours.map(|(plan, _)| plan).collect()
         };
+        let replicas = replicas(&store, &targets);
         Self {
             plans_of: topics.iter().map(of_topic).collect(),
             progress: Progress::new(topics.clone()),
-            batcher: batcher(&settings, &targets),
+            batcher: batcher(&settings, &targets, &replicas),
+            replicas,
             horizon: Horizon::new(settings.consumer.durable_after),
             settings,
             routes: routes.into(),
@@ -258,9 +264,11 @@ impl Engine {
         }
     }
 
-    fn decode(&mut self, plan: usize, origin: Origin, now_ms: i64) {
+    fn decode(&mut self, route: usize, origin: Origin, now_ms: i64) {
         let topic = &self.receiver.shared.topics[origin.partition.topic];
         let message = origin.chunk.message(topic, origin.partition.number, origin.place);
+        let deletes = self.targets[route].deletes.filter(|_| message.value.is_none());
+        let plan = deletes.unwrap_or(route);
         let rows = self.batcher.rows(plan);
         let before = rows.bytes.len();
         let decoded = self.decoder.decode(&self.targets[plan].plan, &message, now_ms, rows);
@@ -271,9 +279,10 @@ impl Engine {
                 if size > largest {
                     rows.pop(before);
                     let reason = format!("the row has {size} bytes, consumer.row_bytes_max is {largest}");
-                    self.bury(origin, DataError { class: Class::Value, reason });
+                    self.bury(plan, origin, DataError { class: Class::Value, reason });
                 } else {
-                    self.batcher.pushed(plan, origin);
+                    let group = self.replicas[plan].group(rows, &self.targets[plan].plan.partition_key);
+                    self.batcher.pushed(plan, group, before, origin);
                 }
             }
             Ok(Decoded::Expired) => {
@@ -281,7 +290,7 @@ impl Engine {
                 let now = self.horizon.now(Instant::now());
                 self.ledger.settle(origin.partition, origin.span, 1, now);
             }
-            Err(error) => self.bury(origin, error),
+            Err(error) => self.bury(plan, origin, error),
         }
     }
 
@@ -381,7 +390,9 @@ impl Engine {
     fn new_epoch(&mut self) -> Vec<(Partition, i64)> {
         self.void.cancel();
         self.void = CancellationToken::new();
-        self.batcher = batcher(&self.settings, &self.targets);
+        // A node that joined is what began this epoch, maybe.
+        self.replicas = replicas(&self.store, &self.targets);
+        self.batcher = batcher(&self.settings, &self.targets, &self.replicas);
         self.progress.void(self.ledger.outcomes_left());
         self.ledger.rewind()
     }
@@ -419,7 +430,13 @@ impl Engine {
     }
 }
 
-fn batcher(settings: &Settings, targets: &[Target]) -> Batcher {
+fn batcher(settings: &Settings, targets: &[Target], replicas: &[Replicas]) -> Batcher {
     let limits = Limits { rows: settings.consumer.batch_rows, bytes: settings.consumer.batch_bytes };
-    Batcher::new(limits, targets.iter().map(|target| target.plan.width()))
+    let groups = replicas.iter().map(Replicas::groups);
+    Batcher::new(limits, targets.iter().map(|target| target.plan.width()).zip(groups))
+}
+
+// The groups of each target's rows.
+fn replicas(store: &Store, targets: &[Target]) -> Vec<Replicas> {
+    targets.iter().map(|target| store.replicas(&target.plan.table)).collect()
 }

@@ -7,6 +7,7 @@
 
 pub mod backoff;
 pub mod batch;
+pub mod check;
 pub mod codec;
 pub mod csv_sink;
 pub mod dead_letter;
@@ -15,11 +16,13 @@ pub mod engine;
 pub mod horizon;
 pub mod json;
 pub mod ledger;
+pub mod marker;
 pub mod message;
 pub mod path;
 pub mod plan;
 pub mod progress;
 pub mod receive;
+pub mod replicas;
 pub mod route;
 pub mod routes;
 pub mod rows;

@@ -1,4 +1,6 @@
-//! Field paths: `location.city`, `conditions[0].main`, `"odd name".x` -> steps into a JSON value.
+//! Field paths: `location.city`, `conditions[0].main`, `"odd.name".x` -> steps into a JSON value.
+//!
+//! Inside a quoted name two quotes stand for one, as in CQL.
 
 use std::fmt;
 
@@ -11,7 +13,7 @@ pub enum Step {
     Index(usize),
 }
 
-/// A non-empty sequence of steps.
+/// A sequence of steps. Texts have at least one; without any it is the whole value, which a route writes as `.`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Path(pub Vec<Step>);
 
@@ -37,16 +39,16 @@ impl std::str::FromStr for Path {
         let mut rest = text;
         loop {
             let (key, after) = match rest.strip_prefix('"') {
-                Some(quoted) => {
-                    let end = quoted.find('"').ok_or_else(|| error(rest, "unterminated quoted name"))?;
-                    (&quoted[..end], &quoted[end + 1..])
+                Some(quoted) => unquoted(quoted).ok_or_else(|| error(rest, "unterminated quoted name"))?,
+                None => {
+                    let (key, after) = rest.split_at(rest.find(['.', '[', '"']).unwrap_or(rest.len()));
+                    if key.is_empty() {
+                        return Err(error(rest, "expected a field name"));
+                    }
+                    (key.to_owned(), after)
                 }
-                None => rest.split_at(rest.find(['.', '[', '"']).unwrap_or(rest.len())),
             };
-            if key.is_empty() && !rest.starts_with('"') {
-                return Err(error(rest, "expected a field name"));
-            }
-            steps.push(Step::Key(key.to_owned()));
+            steps.push(Step::Key(key));
             rest = after;
             while let Some(inside) = rest.strip_prefix('[') {
                 let end = inside.find(']').ok_or_else(|| error(rest, "unterminated [index]"))?;
@@ -63,8 +65,26 @@ impl std::str::FromStr for Path {
     }
 }
 
+// The name up to its closing quote, and what follows.
+fn unquoted(text: &str) -> Option<(String, &str)> {
+    let mut name = String::new();
+    let mut rest = text;
+    loop {
+        let (part, after) = rest.split_once('"')?;
+        name.push_str(part);
+        match after.strip_prefix('"') {
+            Some(more) => rest = more,
+            None => return Some((name, after)),
+        }
+        name.push('"');
+    }
+}
+
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str(".");
+        }
         for (position, step) in self.0.iter().enumerate() {
             match step {
                 Step::Index(index) => write!(f, "[{index}]")?,
@@ -73,7 +93,7 @@ impl fmt::Display for Path {
                         f.write_str(".")?;
                     }
                     let plain = !key.is_empty() && !key.contains(['.', '[', '"']);
-                    if plain { f.write_str(key)? } else { write!(f, "\"{key}\"")? }
+                    if plain { f.write_str(key)? } else { write!(f, "\"{}\"", key.replace('"', "\"\""))? }
                 }
             }
         }
@@ -91,12 +111,23 @@ mod tests {
         let key = |name: &str| Step::Key(name.to_owned());
         assert_eq!(path.0, [key("a"), key("b.c"), Step::Index(2), Step::Index(0), key("d")]);
         assert_eq!(path.to_string(), r#"a."b.c"[2][0].d"#);
+        let path: Path = r#""a ""quoted"" name".x"#.parse().unwrap();
+        assert_eq!(path.0, [key(r#"a "quoted" name"#), key("x")]);
+        assert_eq!(path.to_string(), r#""a ""quoted"" name".x"#);
     }
 
     #[test]
     fn broken_paths_say_where() {
-        for (text, at) in [("", 1), ("a.", 3), ("a..b", 3), ("a[x]", 3), ("a[0", 2), ("a[0]b", 5), ("\"a", 1)]
-        {
+        for (text, at) in [
+            ("", 1),
+            ("a.", 3),
+            ("a..b", 3),
+            ("a[x]", 3),
+            ("a[0", 2),
+            ("a[0]b", 5),
+            ("\"a", 1),
+            ("\"a\"\"", 1),
+        ] {
             assert_eq!(text.parse::<Path>().unwrap_err().at, at, "{text:?}");
         }
     }

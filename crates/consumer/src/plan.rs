@@ -1,36 +1,70 @@
 //! A route and the table it fills -> a plan: the statement, a codec a column, and a tree of the fields to look for.
 
-use std::collections::HashSet;
+mod columns;
+mod fields;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+use std::sync::Arc;
 
 use crate::codec::{self, Codec};
-use crate::path::{Path, Step};
-use crate::route::{ColumnRule, Meta, Missing, Problem, Route, Source};
+use crate::marker::marker;
+use crate::message::Message;
+use crate::route::{Consistency, Meta, Missing, Options, Problem, Route, Source, Ttl, Unit, WriteTime};
 use crate::rows::Cell;
-use crate::schema::{Role, Table, quoted};
+use crate::schema::{CqlType, Native, Role, Table, quoted};
 
-/// How the messages of one topic become rows of one table.
+use columns::Filled;
+pub(crate) use fields::Node;
+
+/// How the messages of some topics become rows of one table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// The topic.
-    pub topic: String,
+    /// The topics.
+    pub topics: Vec<String>,
     /// `keyspace.table`
     pub table: String,
     /// The columns, in the order of the statement.
     pub columns: Vec<PlanColumn>,
-    /// The insert; after the columns it binds the WRITETIME, and the TTL if there is one. Empty for CSV.
+    /// The insert; after the columns it binds the WRITETIME, and the TTL if there is one. Or a delete, which binds
+    /// the WRITETIME first. Empty for CSV.
     pub statement: String,
+    /// How many replicas acknowledge a write.
+    pub consistency: Consistency,
     /// Places of the partition key's columns among the columns, in key order.
     pub partition_key: Vec<usize>,
-    /// Seconds that a row lives from its message's timestamp on.
+    /// Seconds that a row lives from its message's timestamp on, if that is the same for all.
     pub ttl_s: Option<i64>,
+    /// How a message without a value deletes a row, where the route says so.
+    pub delete: Option<Arc<Plan>>,
+    /// Whether this plan's rows are keys of rows to delete.
+    pub deletes: bool,
+    /// The field that tells how long the row lives.
+    pub(crate) ttl_field: Option<TtlField>,
+    /// The field that tells the WRITETIME.
+    pub(crate) writetime: Option<WriteTimeField>,
     /// What a column without a field becomes.
     pub(crate) missing: Cell,
+    /// What a column whose field is null becomes.
+    pub(crate) null: Cell,
     /// What to look for in the value.
     pub(crate) fields: Node,
+    /// What to look for in the key, if it is read as JSON.
+    pub(crate) key_fields: Option<Node>,
     /// Columns that come from the message itself.
     pub(crate) metas: Vec<(usize, Meta)>,
     /// Columns that come from headers.
     pub(crate) headers: Vec<(usize, String)>,
+    /// Cells of columns that have no value by then: constants and defaults.
+    pub(crate) defaults: Vec<(usize, Vec<u8>)>,
+    /// Columns that hold a UUID of the fields in these slots.
+    pub(crate) uuids: Vec<(usize, Range<usize>)>,
+    /// Fields of the value that are kept aside until it has been read: their names. In [`Node`] a slot is a column
+    /// behind the last one.
+    pub(crate) slots: Vec<String>,
+    /// Why a message without a value is a data error.
+    pub(crate) tombstone: &'static str,
 }
 
 /// One column of a plan.
@@ -46,40 +80,30 @@ pub struct PlanColumn {
     pub origin: String,
 }
 
-/// A place in the JSON value: the columns that want it, and the places below that are wanted.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Node {
-    pub(crate) columns: Vec<usize>,
-    pub(crate) fields: Vec<(String, Node)>,
-    pub(crate) elements: Vec<(usize, Node)>,
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct TtlField {
+    pub(crate) slot: usize,
+    pub(crate) unit: Unit,
+    pub(crate) default: Option<i64>,
 }
 
-impl Node {
-    fn insert(&mut self, path: &[Step], column: usize) {
-        let Some((step, rest)) = path.split_first() else {
-            self.columns.push(column);
-            return;
-        };
-        let below = match step {
-            Step::Key(name) => entry(&mut self.fields, name.clone()),
-            Step::Index(index) => entry(&mut self.elements, *index),
-        };
-        below.insert(rest, column);
-    }
-}
-
-fn entry<K: PartialEq>(list: &mut Vec<(K, Node)>, key: K) -> &mut Node {
-    let place = list.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
-        list.push((key, Node::default()));
-        list.len() - 1
-    });
-    &mut list[place].1
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct WriteTimeField {
+    pub(crate) slot: usize,
+    /// Yields milliseconds.
+    pub(crate) codec: Codec,
 }
 
 impl Plan {
     /// Cells of a row: the columns, the WRITETIME, the TTL.
     pub fn width(&self) -> usize {
-        self.columns.len() + usize::from(!self.statement.is_empty()) + usize::from(self.ttl_s.is_some())
+        let ttl = self.ttl_s.is_some() || self.ttl_field.is_some();
+        self.columns.len() + usize::from(!self.statement.is_empty()) + usize::from(ttl)
+    }
+
+    /// The plan for this message: without a value it may be the one that deletes.
+    pub fn of(&self, message: &Message<'_>) -> &Self {
+        self.delete.as_deref().filter(|_| message.value.is_none()).unwrap_or(self)
     }
 
     /// The plan for a table.
@@ -88,37 +112,51 @@ impl Plan {
     /// Every way in which the route does not fit the table, with its place in the route's file.
     pub fn for_table(route: &Route, table: &Table) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        let mut columns = Vec::new();
+        let mut filled = Vec::new();
         for rule in &route.columns {
-            match column_of(rule, table) {
-                Ok(column) => columns.push(column),
+            match columns::of_table(rule, table, &route.topics) {
+                Ok(column) => filled.push(column),
                 Err(message) => problems.push(route.file.problem(&rule.span, message)),
             }
         }
         for key in table.columns.iter().filter(|column| column.role != Role::Regular) {
             if !route.columns.iter().any(|rule| rule.column == key.name) {
                 let message = format!(
-                    "{} has the primary key column {} ({}), which this route does not fill",
-                    table.name, key.name, key.cql
+                    "{} has the primary key column {} ({}), which this route does not fill: add it to [columns], \
+                     as in {} = \"some.field\"",
+                    table.name,
+                    key.name,
+                    key.cql,
+                    quoted(&key.name)
                 );
                 problems.push(route.file.problem(&route.table.span(), message));
             }
         }
+        if route.deletes.row {
+            for key in filled.iter().filter(|filled| filled.column.role != Role::Regular) {
+                if let Err(message) = columns::known_without_value(key.rule) {
+                    problems.push(route.file.problem(&key.rule.span, message));
+                }
+            }
+        }
+        let writetime = writetime_codec(route).map_err(|problem| problems.push(problem)).unwrap_or_default();
         if !problems.is_empty() {
             return Err(problems);
         }
-        let places =
-            table.partition_key().filter_map(|key| columns.iter().position(|column| column.name == key.name));
-        let partition_key = places.collect();
-        let names: Vec<_> = columns.iter().map(|column| quoted(&column.name)).collect();
-        let marks = vec!["?"; columns.len()].join(", ");
-        let ttl = if route.ttl.is_some() { " AND TTL ?" } else { "" };
-        let statement = format!(
-            "INSERT INTO {} ({}) VALUES ({marks}) USING TIMESTAMP ?{ttl}",
-            table_name(route.table.get_ref()),
-            names.join(", ")
-        );
-        Ok(Self { statement, partition_key, ..Self::new(route, columns) })
+        let keys: Vec<Filled<'_>> =
+            filled.iter().filter(|filled| filled.column.role != Role::Regular).cloned().collect();
+        let mut plan = Self::new(route, filled);
+        plan.partition_key = plan.places(table);
+        plan.take_times(route, writetime);
+        plan.statement = plan.insert(table);
+        if route.deletes.row {
+            let mut delete = Self::new(route, keys);
+            delete.partition_key = delete.places(table);
+            delete.statement = delete.delete(table);
+            delete.deletes = true;
+            plan.delete = Some(Arc::new(delete));
+        }
+        Ok(plan)
     }
 
     /// The plan for CSV files, which take their columns from the route alone.
@@ -127,76 +165,130 @@ impl Plan {
     /// Options that contradict each other.
     pub fn for_csv(route: &Route) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        let mut columns = Vec::new();
+        let mut filled = Vec::new();
         for rule in &route.columns {
-            match codec::for_csv(&rule.options) {
-                Ok(codec) => columns.push(plan_column(rule, for_meta(codec, &rule.source), Role::Regular)),
-                Err(why) => problems.push(route.file.problem(&rule.span, format!("{}: {why}", rule.column))),
+            match columns::of_csv(rule, &route.topics) {
+                Ok(column) => filled.push(column),
+                Err(message) => problems.push(route.file.problem(&rule.span, message)),
             }
         }
-        if problems.is_empty() {
-            Ok(Self { ttl_s: None, ..Self::new(route, columns) })
-        } else {
-            Err(problems)
+        if !problems.is_empty() {
+            return Err(problems);
         }
+        let mut plan = Self::new(route, filled);
+        if route.deletes.row {
+            plan.tombstone = "the message has no value: it deletes a row, which a CSV file cannot";
+        }
+        Ok(plan)
     }
 
-    fn new(route: &Route, columns: Vec<PlanColumn>) -> Self {
-        let mut fields = Node::default();
-        let mut metas = Vec::new();
-        let mut headers = Vec::new();
-        for (place, rule) in route.columns.iter().enumerate() {
-            match &rule.source {
-                Source::Field(Path(steps)) => fields.insert(steps, place),
-                Source::Header(name) => headers.push((place, name.clone())),
-                Source::Meta(meta) => metas.push((place, *meta)),
-            }
-        }
-        Self {
-            topic: route.topic.clone(),
+    fn new(route: &Route, filled: Vec<Filled<'_>>) -> Self {
+        let missing = match route.missing {
+            Missing::Unset => Cell::UNSET,
+            Missing::Null => Cell::NULL,
+        };
+        let mut plan = Self {
+            topics: route.topics.clone(),
             table: route.table.get_ref().clone(),
-            columns,
+            columns: Vec::new(),
             statement: String::new(),
+            consistency: route.consistency,
             partition_key: Vec::new(),
-            ttl_s: route.ttl.and_then(|ttl| i64::try_from(ttl.as_secs()).ok()),
-            missing: match route.missing {
-                Missing::Unset => Cell::UNSET,
-                Missing::Null => Cell::NULL,
-            },
-            fields,
-            metas,
-            headers,
+            ttl_s: None,
+            delete: None,
+            deletes: false,
+            ttl_field: None,
+            writetime: None,
+            missing,
+            null: if route.deletes.cells { Cell::NULL } else { missing },
+            fields: Node::default(),
+            key_fields: None,
+            metas: Vec::new(),
+            headers: Vec::new(),
+            defaults: Vec::new(),
+            uuids: Vec::new(),
+            slots: Vec::new(),
+            tombstone: "the message has no value; deletes = \"row\" in the route would delete its key's row",
+        };
+        let width = filled.len();
+        for (place, Filled { rule, column, default }) in filled.into_iter().enumerate() {
+            plan.columns.push(column);
+            plan.defaults.extend(default.map(|cell| (place, cell)));
+            match &rule.source {
+                Source::Field(path) => plan.fields.insert(&path.0, place),
+                Source::Key(path) => plan.key_fields.get_or_insert_default().insert(&path.0, place),
+                Source::Header(name) => plan.headers.push((place, name.clone())),
+                Source::Meta(meta) => plan.metas.push((place, *meta)),
+                // Its cell is among the defaults.
+                Source::Constant(_) => {}
+                Source::Uuid(paths) => {
+                    let first = plan.slots.len();
+                    for path in paths {
+                        plan.slot(width, path);
+                    }
+                    plan.uuids.push((place, first..plan.slots.len()));
+                }
+            }
+        }
+        plan
+    }
+
+    // Keeps a field of the value aside.
+    fn slot(&mut self, width: usize, path: &crate::path::Path) -> usize {
+        let slot = self.slots.len();
+        self.fields.insert(&path.0, width + slot);
+        self.slots.push(format!("field {path}"));
+        slot
+    }
+
+    fn take_times(&mut self, route: &Route, writetime: Option<(&WriteTime, Codec)>) {
+        let width = self.columns.len();
+        match &route.ttl {
+            None => {}
+            Some(Ttl::Constant(seconds)) => self.ttl_s = Some(*seconds),
+            Some(Ttl::Field { path, unit, default }) => {
+                let slot = self.slot(width, path);
+                self.ttl_field = Some(TtlField { slot, unit: *unit, default: *default });
+            }
+        }
+        if let Some((WriteTime { path, .. }, codec)) = writetime {
+            let slot = self.slot(width, path);
+            self.writetime = Some(WriteTimeField { slot, codec });
         }
     }
-}
 
-fn column_of(rule: &ColumnRule, table: &Table) -> Result<PlanColumn, String> {
-    let Some(column) = table.column(&rule.column) else {
-        let near = nearest(&rule.column, table.columns.iter().map(|column| column.name.as_str()));
-        return Err(format!("{} has no column {}{near}", table.name, rule.column));
-    };
-    let mut options = rule.options.clone();
-    if rule.source == Source::Meta(Meta::Timestamp) && options.time.is_none() {
-        options.time = matches!(column.cql, crate::schema::CqlType::Native(crate::schema::Native::Timestamp))
-            .then(|| "epoch_ms".to_owned());
+    fn places(&self, table: &Table) -> Vec<usize> {
+        let place = |key: &str| self.columns.iter().position(|column| column.name == key);
+        table.partition_key().filter_map(|key| place(&key.name)).collect()
     }
-    let codec = codec::for_column(&column.cql, &options)
-        .map_err(|why| format!("column {} ({}): {why}", column.name, column.cql))?;
-    Ok(plan_column(rule, codec, column.role))
+
+    fn insert(&self, table: &Table) -> String {
+        let names: Vec<_> = self.columns.iter().map(|column| quoted(&column.name)).collect();
+        let marks: Vec<_> = self.columns.iter().map(|column| mark(column, table)).collect();
+        let ttl = if self.ttl_s.is_some() || self.ttl_field.is_some() { " AND TTL ?" } else { "" };
+        let (table, names, marks) = (table_name(&self.table), names.join(", "), marks.join(", "));
+        format!("INSERT INTO {table} ({names}) VALUES ({marks}) USING TIMESTAMP ?{ttl}")
+    }
+
+    fn delete(&self, table: &Table) -> String {
+        let equal = |column: &PlanColumn| format!("{} = {}", quoted(&column.name), mark(column, table));
+        let key: Vec<_> = self.columns.iter().map(equal).collect();
+        format!("DELETE FROM {} USING TIMESTAMP ? WHERE {}", table_name(&self.table), key.join(" AND "))
+    }
 }
 
-fn for_meta(codec: Codec, source: &Source) -> Codec {
-    // Outside JSON a value is a plain word; quotes around it would be part of the field.
-    if codec == Codec::Json && !matches!(source, Source::Field(_)) { Codec::Plain } else { codec }
+fn mark(column: &PlanColumn, table: &Table) -> String {
+    table.column(&column.name).map_or_else(|| "?".to_owned(), |column| marker(&column.cql))
 }
 
-fn plan_column(rule: &ColumnRule, codec: Codec, role: Role) -> PlanColumn {
-    let origin = match &rule.source {
-        Source::Field(path) => format!("field {path}"),
-        Source::Header(name) => format!("header {name}"),
-        Source::Meta(meta) => format!("{meta:?}").to_lowercase(),
-    };
-    PlanColumn { name: rule.column.clone(), codec, role, origin }
+fn writetime_codec(route: &Route) -> Result<Option<(&WriteTime, Codec)>, Problem> {
+    let Some(writetime) = &route.writetime else { return Ok(None) };
+    let Options { time, zone, truncate, .. } = writetime.options.clone();
+    let options = Options { time, zone, truncate, ..Options::default() };
+    match codec::for_column(&CqlType::Native(Native::Timestamp), &options) {
+        Ok(codec) => Ok(Some((writetime, codec))),
+        Err(why) => Err(route.file.problem(&writetime.span, format!("writetime: {why}"))),
+    }
 }
 
 fn table_name(name: &str) -> String {
@@ -205,7 +297,14 @@ fn table_name(name: &str) -> String {
 
 /// `; did you mean X?`, or all that there is, for a name that is not among `known`.
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let known: Vec<&str> = known.collect::<HashSet<_>>().into_iter().collect();
+    nearest_of("it has", name, known)
+}
+
+/// As [`nearest`]; `there_are` begins the list of all that there is.
+pub fn nearest_of<'a>(there_are: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let mut known: Vec<&str> = known.collect();
+    known.sort_unstable();
+    known.dedup();
     let close = known
         .iter()
         .map(|candidate| (strsim::jaro_winkler(name, candidate), *candidate))
@@ -214,58 +313,6 @@ pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     match close {
         Some((_, candidate)) => format!("; did you mean {candidate}?"),
         None if known.is_empty() => String::new(),
-        None => {
-            let mut known = known;
-            known.sort_unstable();
-            format!("; it has {}", known.join(", "))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::schema::{Column, CqlType, Native};
-
-    pub(crate) fn table(columns: &[(&str, Native, Role)]) -> Table {
-        let column = |(name, native, role): &(&str, Native, Role)| Column {
-            name: (*name).to_owned(),
-            cql: CqlType::Native(*native),
-            role: *role,
-        };
-        Table { name: "shop.orders".to_owned(), columns: columns.iter().map(column).collect() }
-    }
-
-    fn route(columns: &str) -> Route {
-        let text = format!("topic = \"t\"\ntable = \"shop.orders\"\nttl = \"1d\"\n[columns]\n{columns}");
-        crate::route::parse(std::path::Path::new("r.toml"), text).unwrap()
-    }
-
-    #[test]
-    fn statement_binds_columns_timestamp_and_ttl() {
-        let table =
-            table(&[("id", Native::Int, Role::PartitionKey), ("Odd Name", Native::Text, Role::Regular)]);
-        let plan = Plan::for_table(&route("\"Odd Name\" = \"a\"\nid = \"b\"\n"), &table).unwrap();
-        assert_eq!(
-            plan.statement,
-            "INSERT INTO shop.orders (\"Odd Name\", id) VALUES (?, ?) USING TIMESTAMP ? AND TTL ?"
-        );
-        assert_eq!((plan.width(), plan.partition_key), (4, vec![1]));
-    }
-
-    #[test]
-    fn all_misfits_are_reported_with_place_and_nearest_name() {
-        let table =
-            table(&[("order_id", Native::Uuid, Role::PartitionKey), ("n", Native::Counter, Role::Regular)]);
-        let found = Plan::for_table(&route("ordr_id = \"id\"\nn = \"n\"\n"), &table).unwrap_err();
-        let found: Vec<String> = found.iter().map(Problem::to_string).collect();
-        assert_eq!(found.len(), 3, "{found:#?}");
-        assert_eq!(found[0], "r.toml:5:1: shop.orders has no column ordr_id; did you mean order_id?");
-        assert!(found[1].starts_with("r.toml:6:1: column n (counter): a counter adds"), "{}", found[1]);
-        assert!(
-            found[2].starts_with("r.toml:2:9: shop.orders has the primary key column order_id"),
-            "{}",
-            found[2]
-        );
+        None => format!("; {there_are} {}", known.join(", ")),
     }
 }

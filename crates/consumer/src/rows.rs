@@ -89,7 +89,7 @@ impl Rows {
     }
 
     /// The cells of one row.
-    pub fn row(&self, row: usize) -> impl ExactSizeIterator<Item = CellValue<'_>> {
+    pub fn row(&self, row: usize) -> impl DoubleEndedIterator<Item = CellValue<'_>> + ExactSizeIterator {
         self.cells[row * self.width..][..self.width].iter().map(|cell| self.value(*cell))
     }
 
@@ -102,23 +102,34 @@ impl Rows {
     pub fn slice(&self, range: Range<usize>) -> Self {
         let mut part = Self::new(self.width);
         for row in range {
-            part.push(Cell::UNSET);
-            for (column, cell) in self.cells[row * self.width..][..self.width].iter().enumerate() {
-                let copied = match self.value(*cell) {
-                    CellValue::Bytes(bytes) => {
-                        let start = part.bytes.len();
-                        part.bytes.extend_from_slice(bytes);
-                        part.set(column, start)
-                    }
-                    CellValue::Null | CellValue::Unset => {
-                        part.set_cell(column, *cell);
-                        Some(())
-                    }
-                };
-                debug_assert!(copied.is_some(), "a part is no larger than the whole");
-            }
+            part.append(self, row);
         }
         part
+    }
+
+    /// Moves the last row, whose bytes began at `bytes`, to the end of rows of the same width.
+    pub fn move_last(&mut self, bytes: usize, to: &mut Self) {
+        to.append(self, self.len() - 1);
+        self.pop(bytes);
+    }
+
+    fn append(&mut self, from: &Self, row: usize) {
+        self.push(Cell::UNSET);
+        for (column, cell) in from.cells[row * from.width..][..from.width].iter().enumerate() {
+            let copied = match from.value(*cell) {
+                CellValue::Bytes(bytes) => {
+                    let start = self.bytes.len();
+                    self.bytes.extend_from_slice(bytes);
+                    self.set(column, start)
+                }
+                CellValue::Null | CellValue::Unset => {
+                    self.set_cell(column, *cell);
+                    Some(())
+                }
+            };
+            // Batches are cut long before.
+            debug_assert!(copied.is_some(), "rows of more than 4 GiB");
+        }
     }
 
     /// Cells of a row.

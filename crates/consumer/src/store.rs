@@ -1,11 +1,12 @@
-//! Rows -> Cassandra: one session, prepared inserts, unlogged batches, and what each error means.
+//! Rows -> Cassandra: one session, prepared inserts and deletes, unlogged batches, and what each error means.
 //!
 //! The driver does not retry: it gives up on a plan of one node and never retries a write timeout. Retrying is the
 //! caller's (`write`), which knows that every insert is idempotent.
 
-mod commit_log;
+pub(crate) mod commit_log;
 mod error;
 mod metadata;
+mod server;
 mod values;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,8 @@ pub use error::{ConnectError, WriteError};
 
 use crate::horizon::Answer;
 use crate::plan::Plan;
+use crate::replicas::Replicas;
+use crate::route;
 use crate::rows::Rows;
 use crate::schema::Table;
 use crate::settings::Cassandra;
@@ -44,9 +47,11 @@ pub struct Store {
     session: RwLock<Arc<Session>>,
 }
 
-/// An insert, prepared, as batches of every size that was needed so far.
+/// An insert or a delete, prepared, as batches of every size that was needed so far.
 pub struct Insert {
     prepared: PreparedStatement,
+    consistency: Consistency,
+    deletes: bool,
     batches: RwLock<BTreeMap<usize, Arc<CqlBatch>>>,
 }
 
@@ -80,6 +85,11 @@ impl Store {
         metadata::table_names(&self.session().get_cluster_state())
     }
 
+    /// How the rows of that table are grouped by their nodes, as the cluster is known now.
+    pub fn replicas(&self, table: &str) -> Replicas {
+        Replicas::of(&self.session().get_cluster_state(), table)
+    }
+
     /// Reads the schema again.
     ///
     /// # Errors
@@ -89,7 +99,7 @@ impl Store {
         refreshed.map_err(|error| WriteError::Unavailable(service::telemetry::chain(&error)))
     }
 
-    /// Prepares the plan's insert.
+    /// Prepares the plan's statement.
     ///
     /// # Errors
     /// As for a write.
@@ -99,8 +109,10 @@ impl Store {
             .prepare(plan.statement.as_str())
             .await
             .map_err(|error| error::of_prepare(&error))?;
+        let consistency = consistency(plan.consistency);
         prepared.set_is_idempotent(true);
-        Ok(Insert { prepared, batches: RwLock::new(BTreeMap::new()) })
+        prepared.set_consistency(consistency);
+        Ok(Insert { prepared, consistency, deletes: plan.deletes, batches: RwLock::new(BTreeMap::new()) })
     }
 
     /// Writes all rows, as one unlogged batch where there is more than one.
@@ -110,10 +122,11 @@ impl Store {
     /// table has changed.
     pub async fn write(&self, insert: &Insert, rows: &Rows) -> Result<(), WriteError> {
         let session = self.session();
+        let values = AllRows { rows, writetime_first: insert.deletes };
         let outcome = if rows.len() == 1 {
-            session.execute_unpaged(&insert.prepared, AllRows(rows)).await
+            session.execute_unpaged(&insert.prepared, values).await
         } else {
-            session.batch(&insert.batch(rows.len()), AllRows(rows)).await
+            session.batch(&insert.batch(rows.len()), values).await
         };
         outcome.map(drop).map_err(|error| error::of_execution(&error))
     }
@@ -149,16 +162,6 @@ impl Store {
         Ok(answer)
     }
 
-    /// For how long the server may forget a row that it has acknowledged; `None` where it does not tell.
-    pub async fn forgets(&self) -> Option<Duration> {
-        let settings = Statement::new("SELECT name, value FROM system_views.settings");
-        let answer = self.session().query_unpaged(settings, ()).await.ok()?.into_rows_result().ok()?;
-        let rows = answer.rows::<(String, Option<String>)>().ok()?;
-        commit_log::forgets(
-            &rows.filter_map(Result::ok).filter_map(|(name, value)| Some((name, value?))).collect(),
-        )
-    }
-
     fn session(&self) -> Arc<Session> {
         Arc::clone(&self.session.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -172,6 +175,7 @@ impl Insert {
         }
         let mut batch = CqlBatch::new(BatchType::Unlogged);
         batch.set_is_idempotent(true);
+        batch.set_consistency(self.consistency);
         for _ in 0..rows {
             batch.append_statement(self.prepared.clone());
         }
@@ -179,6 +183,19 @@ impl Insert {
         let mut batches = self.batches.write().unwrap_or_else(PoisonError::into_inner);
         batches.insert(rows, Arc::clone(&batch));
         batch
+    }
+}
+
+fn consistency(of_route: route::Consistency) -> Consistency {
+    match of_route {
+        route::Consistency::One => Consistency::One,
+        route::Consistency::LocalOne => Consistency::LocalOne,
+        route::Consistency::Two => Consistency::Two,
+        route::Consistency::Three => Consistency::Three,
+        route::Consistency::Quorum => Consistency::Quorum,
+        route::Consistency::LocalQuorum => Consistency::LocalQuorum,
+        route::Consistency::EachQuorum => Consistency::EachQuorum,
+        route::Consistency::All => Consistency::All,
     }
 }
 

@@ -27,6 +27,7 @@ mod settings;
 mod weather;
 
 pub use faults::{Fault, Faults, RANDOM_USER, RECENT_CHANGE, Script, WEATHER};
+pub use random_user::users;
 pub use server::{serve, serve_at};
 pub use settings::Settings;
 

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use axum::extract::{self, ConnectInfo, Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::app::{App, Query};
 use crate::dice::{Dice, hash};
 use crate::faults::RANDOM_USER;
 use crate::nations::{self, Nation};
-use crate::{limits, refusals};
+use crate::{Settings, limits, refusals};
 
 const VERSION: &str = "1.4";
 const RESULTS_MAX: u64 = 5000;
@@ -78,14 +79,38 @@ pub(crate) async fn answer(
         exclude: given("exc"),
         now: app.now(),
     };
-    let one = |n| {
-        let mut dice = Dice::new(&[app.settings.seed, hash("user"), hash(&seed), page, n]);
-        let nation = dice.pick(&nations);
-        user::invent(dice, nation, &order)
-    };
     let info = (!query.contains_key("noinfo")).then(|| Info { seed: &seed, results, page, version: VERSION });
-    let page = Page { results: (0..results).map(one).collect(), info };
-    refusals::ok(serde_json::to_vec(&page).expect("a struct of strings and numbers serialises"))
+    let results = invent(app.settings.seed, &seed, page, results, &nations, &order);
+    refusals::ok(body(&Page { results, info }))
+}
+
+/// The body that answers `?seed=SEED&page=PAGE&results=RESULTS&exc=EXCLUDE` at that time, without a server: for loads
+/// of a million users. Unlike the API it has no limit to the results.
+#[must_use]
+pub fn users(seed: &str, page: u64, results: u64, exclude: &str, now: DateTime<Utc>) -> Vec<u8> {
+    let order = user::Order { gender: None, password: None, include: None, exclude: Some(exclude), now };
+    let results = invent(Settings::default().seed, seed, page, results, &wanted(None), &order);
+    body(&Page { results, info: None })
+}
+
+fn invent(
+    simulator: u64,
+    seed: &str,
+    page: u64,
+    results: u64,
+    nations: &[&'static Nation],
+    order: &user::Order<'_>,
+) -> Vec<user::User> {
+    let one = |n| {
+        let mut dice = Dice::new(&[simulator, hash("user"), hash(seed), page, n]);
+        let nation = dice.pick(nations);
+        user::invent(dice, nation, order)
+    };
+    (0..results).map(one).collect()
+}
+
+fn body(page: &Page<'_>) -> Vec<u8> {
+    serde_json::to_vec(page).expect("a struct of strings and numbers serialises")
 }
 
 /// The nations asked for; unknown codes are ignored, and none at all means every one.

@@ -2,6 +2,7 @@
 //!
 //! A subcommand is a module with its `Arguments` and its `run`, and one line in [`Command`].
 
+mod check;
 mod demo;
 
 use std::process::ExitCode;
@@ -11,7 +12,8 @@ use clap::{Parser, Subcommand};
 const EXAMPLES: &str = "\
 Examples:
   tributary demo                  the whole pipeline in one process, until Ctrl-C
-  tributary demo --seconds 10     the same for ten seconds";
+  tributary demo --seconds 10     the same for ten seconds
+  tributary check                 what is wrong with the routes, before the consumer starts";
 
 #[derive(Parser)]
 #[command(
@@ -31,6 +33,8 @@ struct Arguments {
 enum Command {
     /// Run the whole pipeline in this process: no Docker, no Java, no configuration
     Demo(demo::Arguments),
+    /// Compare the routes with the live tables and topics, and try them on a sample of the messages
+    Check(check::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -44,11 +48,12 @@ fn main() -> ExitCode {
     };
     let outcome = runtime.block_on(async {
         match arguments.command {
-            Command::Demo(arguments) => demo::run(arguments).await,
+            Command::Demo(arguments) => demo::run(arguments).await.map(|()| 0),
+            Command::Check(arguments) => check::run(arguments).await,
         }
     });
     let code = match &outcome {
-        Ok(()) => 0,
+        Ok(code) => *code,
         Err(error) => {
             eprintln!("error: {error:#}");
             service::exit_code(error)

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
+mod check;
 mod csv;
 mod datasets;
 mod errors;
@@ -11,4 +12,7 @@ mod logs;
 mod poison;
 mod rebalance;
 mod redelivery;
+mod routes;
+mod schema;
 mod shutdown;
+mod types;

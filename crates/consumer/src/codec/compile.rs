@@ -15,6 +15,11 @@ pub type Unfit = String;
 /// # Errors
 /// The type cannot be filled at all, or not with these options.
 pub fn for_column(cql: &CqlType, options: &Options) -> Result<Codec, Unfit> {
+    if let CqlType::List { frozen: false, .. } = cql {
+        return Err("a list that is not frozen grows with every redelivery, even under one WRITETIME: \
+                    make it frozen<list<..>> or a set"
+            .to_owned());
+    }
     let codec = by_type(cql, options)?;
     unused(&codec, cql, options)?;
     Ok(codec)
@@ -32,17 +37,19 @@ pub fn for_csv(options: &Options) -> Result<Codec, Unfit> {
 }
 
 fn by_type(cql: &CqlType, options: &Options) -> Result<Codec, Unfit> {
-    let nested = |inner: &CqlType| by_type(inner, &Options { bucket: None, format: None, ..options.clone() });
+    // A bucket and `json` are of the whole column; how times and blobs are written holds inside it as well.
+    let format = options.format.filter(|format| *format != Format::Json);
+    let inside = Options { bucket: None, format, ..options.clone() };
+    let nested = |inner: &CqlType| by_type(inner, &inside);
+    let boxed = |inner: &CqlType| nested(inner).map(Box::new);
     Ok(match cql {
         CqlType::Native(native) => by_native(*native, options)?,
-        CqlType::List { frozen: false, .. } => {
-            return Err("a list that is not frozen grows with every redelivery, even under one WRITETIME: \
-                        make it frozen<list<..>> or a set"
-                .to_owned());
-        }
-        CqlType::List { element, .. } | CqlType::Set(element) => Codec::List(Box::new(nested(element)?)),
-        CqlType::Map(key, value) => Codec::Map(Box::new(nested(key)?), Box::new(nested(value)?)),
+        // What is inside another value is frozen with it, whatever the schema calls it.
+        CqlType::List { element, .. } => Codec::List(boxed(element)?),
+        CqlType::Set(element) => Codec::Set(boxed(element)?),
+        CqlType::Map(key, value) => Codec::Map(boxed(key)?, boxed(value)?),
         CqlType::Tuple(parts) => Codec::Tuple(parts.iter().map(nested).collect::<Result<_, _>>()?),
+        CqlType::Vector(element, length) => Codec::Vector(boxed(element)?, usize::from(*length)),
         CqlType::Udt { fields, .. } => Codec::Udt(
             fields
                 .iter()
@@ -51,9 +58,7 @@ fn by_type(cql: &CqlType, options: &Options) -> Result<Codec, Unfit> {
                 })
                 .collect::<Result<_, Unfit>>()?,
         ),
-        CqlType::Vector(..) | CqlType::Other(_) => {
-            return Err(format!("type {cql} cannot be filled by a route"));
-        }
+        CqlType::Other(_) => return Err(format!("type {cql} cannot be filled by a route")),
     })
 }
 
@@ -86,10 +91,9 @@ fn by_native(native: Native, options: &Options) -> Result<Codec, Unfit> {
         Native::Counter => {
             return Err("a counter adds with every redelivery: keep the events and count them".to_owned());
         }
-        Native::Decimal | Native::VarInt | Native::Duration => {
-            let name = format!("{native:?}").to_lowercase();
-            return Err(format!("type {name} cannot be filled by a route; text keeps the value exactly"));
-        }
+        Native::Decimal => Codec::Decimal,
+        Native::VarInt => Codec::VarInt,
+        Native::Duration => Codec::Duration,
     })
 }
 
@@ -154,7 +158,8 @@ fn zone(text: &str) -> Result<FixedOffset, Unfit> {
 
 // An option that changes nothing is a misunderstanding worth telling.
 fn unused(codec: &Codec, cql: &CqlType, options: &Options) -> Result<(), Unfit> {
-    let timed = has_time(codec);
+    let timed =
+        has(codec, &|part| matches!(part, Codec::Timestamp(_) | Codec::TimeText(_) | Codec::DateOf(_)));
     let complaint = |option: &str| Err(format!("{option} has no meaning for type {cql}"));
     if !timed && options.time.is_some() {
         return complaint("time");
@@ -169,20 +174,22 @@ fn unused(codec: &Codec, cql: &CqlType, options: &Options) -> Result<(), Unfit> 
     if !bucketed && options.bucket.is_some() {
         return complaint("bucket");
     }
-    match (options.format, codec) {
-        (None, _) | (Some(Format::Json), Codec::Json) => Ok(()),
-        (Some(Format::Hex | Format::Base64), Codec::Blob { .. }) => Ok(()),
-        (Some(_), _) => complaint("format"),
-    }
+    let formatted = match options.format {
+        None => true,
+        Some(Format::Json) => *codec == Codec::Json,
+        Some(Format::Hex | Format::Base64) => has(codec, &|part| matches!(part, Codec::Blob { .. })),
+    };
+    if formatted { Ok(()) } else { complaint("format") }
 }
 
-fn has_time(codec: &Codec) -> bool {
-    match codec {
-        Codec::Timestamp(_) | Codec::TimeText(_) | Codec::DateOf(_) => true,
-        Codec::List(element) => has_time(element),
-        Codec::Map(key, value) => has_time(key) || has_time(value),
-        Codec::Tuple(parts) => parts.iter().any(has_time),
-        Codec::Udt(fields) => fields.iter().any(|(_, inner)| has_time(inner)),
-        _ => false,
-    }
+// Whether the codec, or one inside it, is of that kind.
+fn has(codec: &Codec, kind: &impl Fn(&Codec) -> bool) -> bool {
+    kind(codec)
+        || match codec {
+            Codec::List(element) | Codec::Set(element) | Codec::Vector(element, _) => has(element, kind),
+            Codec::Map(key, value) => has(key, kind) || has(value, kind),
+            Codec::Tuple(parts) => parts.iter().any(|part| has(part, kind)),
+            Codec::Udt(fields) => fields.iter().any(|(_, part)| has(part, kind)),
+            _ => false,
+        }
 }

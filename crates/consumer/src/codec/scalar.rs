@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{NaiveDate, NaiveTime, Timelike};
 use uuid::Uuid;
 
-use super::{Codec, Scalar, ValueError, Width, number};
+use super::{Codec, Scalar, ValueError, Width, duration, number, time};
 
 pub(super) fn encode(codec: &Codec, scalar: Scalar<'_>, out: &mut Vec<u8>) -> Result<(), ValueError> {
     match fit(codec, scalar, out) {
@@ -35,15 +35,14 @@ fn fit(codec: &Codec, scalar: Scalar<'_>, out: &mut Vec<u8>) -> Option<()> {
             Scalar::Word("false") => 0,
             _ => return None,
         }),
+        // Writers that keep to 53-bit numbers send larger ones as strings.
+        Codec::Integer(Width::BigInt) => integer(Width::BigInt, digits(scalar)?, out)?,
         Codec::Integer(width) => integer(*width, literal(scalar)?, out)?,
-        Codec::Float => {
-            let value: f32 = literal(scalar)?.parse().ok().filter(|value: &f32| value.is_finite())?;
-            out.extend_from_slice(&value.to_be_bytes());
-        }
-        Codec::Double => {
-            let value: f64 = literal(scalar)?.parse().ok().filter(|value: &f64| value.is_finite())?;
-            out.extend_from_slice(&value.to_be_bytes());
-        }
+        Codec::VarInt => number::varint(digits(scalar)?, out)?,
+        Codec::Decimal => number::decimal(digits(scalar)?, out)?,
+        Codec::Float => out.extend_from_slice(&number::float(literal(scalar)?)?.to_be_bytes()),
+        Codec::Double => out.extend_from_slice(&number::double(literal(scalar)?)?.to_be_bytes()),
+        Codec::Duration => duration::encode(string(scalar)?, out)?,
         Codec::Uuid { time_based } => {
             let uuid = Uuid::try_parse(string(scalar)?).ok()?;
             if *time_based && uuid.get_version_num() != 1 {
@@ -65,14 +64,16 @@ fn fit(codec: &Codec, scalar: Scalar<'_>, out: &mut Vec<u8>) -> Option<()> {
             out.extend_from_slice(&day(days)?.to_be_bytes());
         }
         Codec::Time => {
-            let time = NaiveTime::parse_from_str(string(scalar)?, "%H:%M:%S%.f").ok()?;
+            let text = string(scalar).filter(|text| !time::finer_than_nanos(text))?;
+            let time = NaiveTime::parse_from_str(text, "%H:%M:%S%.f").ok()?;
             // A leap second has no place in a CQL time.
             let nanos = Some(time.nanosecond()).filter(|nanos| *nanos < 1_000_000_000)?;
             let since_midnight =
                 i64::from(time.num_seconds_from_midnight()) * 1_000_000_000 + i64::from(nanos);
             out.extend_from_slice(&since_midnight.to_be_bytes());
         }
-        Codec::Inet => match string(scalar)?.parse().ok()? {
+        // ::ffff:1.2.3.4 becomes 1.2.3.4, as it does in Cassandra's own literals and collections.
+        Codec::Inet => match string(scalar)?.parse::<IpAddr>().ok()?.to_canonical() {
             IpAddr::V4(address) => out.extend_from_slice(&address.octets()),
             IpAddr::V6(address) => out.extend_from_slice(&address.octets()),
         },
@@ -88,7 +89,12 @@ fn fit(codec: &Codec, scalar: Scalar<'_>, out: &mut Vec<u8>) -> Option<()> {
             Scalar::String(text) | Scalar::Word(text) => serde_json::to_writer(out, text).ok()?,
             other => out.extend_from_slice(text(other).as_bytes()),
         },
-        Codec::List(_) | Codec::Map(..) | Codec::Tuple(_) | Codec::Udt(_) => return None,
+        Codec::List(_)
+        | Codec::Set(_)
+        | Codec::Map(..)
+        | Codec::Tuple(_)
+        | Codec::Vector(..)
+        | Codec::Udt(_) => return None,
     }
     Some(())
 }
@@ -104,7 +110,6 @@ fn integer(width: Width, literal: &str, out: &mut Vec<u8>) -> Option<()> {
         Width::TinyInt => out.extend_from_slice(&i8::try_from(value).ok()?.to_be_bytes()),
         Width::SmallInt => out.extend_from_slice(&i16::try_from(value).ok()?.to_be_bytes()),
         Width::Int => out.extend_from_slice(&i32::try_from(value).ok()?.to_be_bytes()),
-        // Writers that keep to 53-bit numbers send larger ones as strings; those arrive as words too.
         Width::BigInt => out.extend_from_slice(&value.to_be_bytes()),
     }
     Some(())
@@ -134,6 +139,14 @@ fn string(scalar: Scalar<'_>) -> Option<&str> {
     match scalar {
         Scalar::String(text) | Scalar::Word(text) => Some(text),
         Scalar::Number(_) | Scalar::Bool(_) => None,
+    }
+}
+
+// Of numbers that JSON's readers may not hold: a string does as well.
+fn digits(scalar: Scalar<'_>) -> Option<&str> {
+    match scalar {
+        Scalar::String(text) | Scalar::Number(text) | Scalar::Word(text) => Some(text),
+        Scalar::Bool(_) => None,
     }
 }
 

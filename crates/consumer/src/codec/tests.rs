@@ -28,7 +28,40 @@ fn integers_beyond_their_type_are_refused() {
     assert!(cell(&int, "2147483648").is_err());
     assert!(cell(&int, "1.5").is_err());
     assert!(cell(&int, "\"1\"").is_err());
-    assert_eq!(bytes(&Codec::Integer(Width::BigInt), "-9223372036854775808"), i64::MIN.to_be_bytes());
+    let big = Codec::Integer(Width::BigInt);
+    assert_eq!(bytes(&big, "-9223372036854775808"), i64::MIN.to_be_bytes());
+    assert_eq!(bytes(&big, "\"9223372036854775807\""), i64::MAX.to_be_bytes(), "as protobuf writes it");
+    assert!(cell(&big, "\"9223372036854775808\"").is_err() && cell(&big, "true").is_err());
+}
+
+// The values of section 6 of the native protocol, version 5.
+#[test]
+fn numbers_without_bounds_and_durations_have_their_wire_form() {
+    assert_eq!(bytes(&Codec::VarInt, "-129"), [0xff, 0x7f]);
+    assert_eq!(bytes(&Codec::VarInt, "\"128\""), [0x00, 0x80]);
+    assert_eq!(bytes(&Codec::Decimal, "1.28"), [0, 0, 0, 2, 0x00, 0x80]);
+    assert_eq!(bytes(&Codec::Decimal, "\"-1.28\""), [0, 0, 0, 2, 0x80]);
+    assert_eq!(bytes(&Codec::Duration, "\"P1M2DT3S\""), [2, 4, 0xf1, 0x65, 0xa0, 0xbc, 0x00]);
+    for (codec, json, reason) in [
+        (Codec::Decimal, "1e1000000", "at most 10000 digits before and after its point, found 1e1000000"),
+        (Codec::VarInt, "1e1000000", "an integer of at most 10000 digits, found 1e1000000"),
+        (Codec::VarInt, "1.5", "an integer of at most 10000 digits, found 1.5"),
+        (Codec::VarInt, "\"ten\"", "found \"ten\""),
+        (Codec::Decimal, "true", "found true"),
+        (Codec::Duration, "\"P1YT-1S\"", "of one sign, found \"P1YT-1S\""),
+        (Codec::Duration, "5", "found 5"),
+    ] {
+        let error = cell(&codec, json).unwrap_err();
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn floats_that_cannot_hold_the_integer_are_refused() {
+    let error = cell(&Codec::Double, "9007199254740993").unwrap_err();
+    assert_eq!(error, "expected a number that a double can hold, found 9007199254740993");
+    assert!(cell(&Codec::Float, "16777217").is_err());
+    assert!(cell(&Codec::Float, "\"1.5\"").is_err());
 }
 
 #[test]
@@ -52,6 +85,10 @@ fn times_are_exact_or_refused() {
         native(Native::Timestamp, &Options { time: Some("epoch_us".to_owned()), ..Options::default() });
     assert_eq!(bytes(&micros, "-1000"), (-1_i64).to_be_bytes());
     assert!(cell(&micros, "-1").is_err());
+    assert!(cell(&plain, "\"2026-01-02T12:00:00.1220000000001Z\"").is_err(), "the tenth decimal counts");
+    assert_eq!(bytes(&plain, "\"2026-01-02T12:00:00.1220000000000Z\""), 1_767_355_200_122_i64.to_be_bytes());
+    assert!(cell(&plain, "\"2016-12-31T23:59:60Z\"").is_err(), "a leap second is no other second");
+    assert!(cell(&Codec::Time, "\"00:00:00.0000000001\"").is_err());
 }
 
 #[test]
@@ -92,6 +129,7 @@ fn scalars_of_every_simple_type_have_their_wire_form() {
     assert!(cell(&Codec::Double, "1e999").is_err());
     assert_eq!(bytes(&Codec::Float, "0.1"), 0.1_f32.to_be_bytes());
     assert_eq!(bytes(&Codec::Inet, "\"::1\""), std::net::Ipv6Addr::LOCALHOST.octets());
+    assert_eq!(bytes(&Codec::Inet, "\"::ffff:1.2.3.4\""), [1, 2, 3, 4]);
     assert_eq!(bytes(&Codec::Time, "\"00:00:01.000000001\""), 1_000_000_001_i64.to_be_bytes());
     assert_eq!(bytes(&Codec::Blob { hex: true }, "\"0xCAFE\""), [0xca, 0xfe]);
     assert!(cell(&Codec::Blob { hex: true }, "\"0xCAF\"").is_err());
@@ -116,7 +154,81 @@ fn nested_values_carry_counts_and_lengths() {
     assert!(cell(&udt, r#"{"b":true,"b":false}"#).unwrap_err().contains("twice"));
     let tuple = Codec::Tuple(vec![Codec::Boolean, Codec::Boolean]);
     assert_eq!(bytes(&tuple, "[true,null]"), b"\0\0\0\x01\x01\xff\xff\xff\xff");
-    assert!(cell(&tuple, "[true]").is_err() && cell(&tuple, "[true,true,true]").is_err());
+    assert_eq!(cell(&tuple, "[true]").unwrap_err(), "expected an array of 2, found one of 1");
+    assert_eq!(cell(&tuple, "[true,true,true]").unwrap_err(), "expected an array of 2, found one of more");
+}
+
+#[test]
+fn vectors_have_lengths_only_before_elements_of_no_fixed_length() {
+    let vector = |element, length| Codec::Vector(Box::new(element), length);
+    let floats = vector(Codec::Float, 3);
+    assert_eq!(bytes(&floats, "[1,0,-2.5]"), b"\x3f\x80\0\0\0\0\0\0\xc0\x20\0\0");
+    assert_eq!(
+        bytes(&vector(vector(Codec::Integer(Width::Int), 1), 2), "[[1],[2]]"),
+        b"\0\0\0\x01\0\0\0\x02"
+    );
+    assert_eq!(bytes(&vector(Codec::Integer(Width::SmallInt), 2), "[1,2]"), b"\x02\0\x01\x02\0\x02");
+    let texts = vector(Codec::Text, 2);
+    let long = "x".repeat(200);
+    let expected = [&b"\x01a\x80\xc8"[..], long.as_bytes()].concat();
+    assert_eq!(bytes(&texts, &format!("[\"a\",\"{long}\"]")), expected);
+    let lists = vector(Codec::List(Box::new(Codec::Boolean)), 2);
+    assert_eq!(bytes(&lists, "[[],[true]]"), b"\x04\0\0\0\0\x09\0\0\0\x01\0\0\0\x01\x01");
+    for (json, reason) in [
+        ("[1,2]", "expected an array of 3, found one of 2"),
+        ("[1,2,3,4]", "expected an array of 3, found one of more"),
+        ("[]", "expected an array of 3, found one of 0"),
+        ("[1,null,3]", "element 2: null inside a collection"),
+        ("[1,2,\"x\"]", "element 3: expected a number that a float can hold, found \"x\""),
+        ("1", "expected an array of 3, found a number"),
+        ("\"[1,2,3]\"", "expected an array of 3, found a string"),
+    ] {
+        assert_eq!(cell(&floats, json).unwrap_err(), reason, "{json}");
+    }
+}
+
+#[test]
+fn keys_and_headers_that_are_no_scalars_are_json_in_text() {
+    let list = Codec::List(Box::new(Codec::Integer(Width::Int)));
+    let map = Codec::Map(Box::new(list.clone()), Box::new(Codec::Boolean));
+    assert_eq!(
+        bytes(&map, r#"{"[2]":true,"[1,\u0033]":false}"#),
+        [
+            &b"\0\0\0\x02"[..],
+            b"\0\0\0\x14\0\0\0\x02\0\0\0\x04\0\0\0\x01\0\0\0\x04\0\0\0\x03\0\0\0\x01\0",
+            b"\0\0\0\x0c\0\0\0\x01\0\0\0\x04\0\0\0\x02\0\0\0\x01\x01"
+        ]
+        .concat()
+    );
+    for (key, reason) in
+        [("[1", "key 1: not JSON"), ("null", "found null"), ("[1] 2", "trailing"), ("7", "a number")]
+    {
+        let error = cell(&map, &format!("{{\"{key}\":true}}")).unwrap_err();
+        assert!(error.contains(reason), "{error}");
+    }
+    let mut out = Vec::new();
+    list.encode_word("[7]", &mut out).unwrap();
+    assert_eq!(out, bytes(&list, "[7]"));
+}
+
+#[test]
+fn what_is_inside_another_value_counts_as_frozen() {
+    let text = || Box::new(CqlType::Native(Native::Text));
+    let list = CqlType::List { frozen: false, element: text() };
+    let fields = vec![("tags".to_owned(), list)];
+    let udt = CqlType::Udt { name: "labelled".to_owned(), fields };
+    let codec = for_column(&udt, &Options::default()).unwrap();
+    assert_eq!(codec, Codec::Udt(vec![("tags".to_owned(), Codec::List(Box::new(Codec::Text)))]));
+}
+
+#[test]
+fn blobs_inside_a_column_are_written_as_its_format_says() {
+    let blobs = CqlType::Set(Box::new(CqlType::Native(Native::Blob)));
+    let options = Options { format: Some(Format::Hex), ..Options::default() };
+    let codec = for_column(&blobs, &options).unwrap();
+    assert_eq!(bytes(&codec, r#"["0xCAFE","01"]"#), b"\0\0\0\x02\0\0\0\x01\x01\0\0\0\x02\xca\xfe");
+    let options = Options { format: Some(Format::Json), ..Options::default() };
+    assert!(for_column(&blobs, &options).unwrap_err().contains("format"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Times in messages -> milliseconds since 1970, by the route's rule.
 
-use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, TimeZone, Timelike, Utc};
 
 use super::{Scalar, number};
 use crate::route::Bucket;
@@ -58,10 +58,10 @@ impl TimeRule {
     pub(super) fn millis(&self, scalar: Scalar<'_>) -> Option<i64> {
         let (millis, finer) = match (&self.form, scalar) {
             (TimeForm::Rfc3339, Scalar::String(text) | Scalar::Word(text)) => {
-                exact(DateTime::parse_from_rfc3339(text).ok()?.to_utc())
+                exact(text, DateTime::parse_from_rfc3339(text).ok()?.to_utc())?
             }
             (TimeForm::Pattern { pattern, zone }, Scalar::String(text) | Scalar::Word(text)) => {
-                exact(by_pattern(text, pattern, *zone)?)
+                exact(text, by_pattern(text, pattern, *zone)?)?
             }
             (TimeForm::Epoch(unit), Scalar::Number(literal) | Scalar::Word(literal)) => {
                 let value = number::integer(literal)?;
@@ -110,10 +110,18 @@ impl TimeRule {
     }
 }
 
-fn exact(time: DateTime<Utc>) -> (i64, bool) {
-    let millis = time.timestamp_millis();
-    let rest = DateTime::from_timestamp_millis(millis).map(|cut| time - cut);
-    (millis, rest.is_none_or(|rest| rest != TimeDelta::zero()))
+/// Whether a time has more decimals than chrono keeps: it drops those after the ninth without a word.
+pub(super) fn finer_than_nanos(text: &str) -> bool {
+    text.split('.').skip(1).any(|after| {
+        let decimals = after.bytes().take_while(u8::is_ascii_digit);
+        decimals.skip(9).any(|digit| digit != b'0')
+    })
+}
+
+// Milliseconds, and whether there was something finer. A leap second has no place of its own among them.
+fn exact(text: &str, time: DateTime<Utc>) -> Option<(i64, bool)> {
+    let nanos = Some(time.nanosecond()).filter(|nanos| *nanos < 1_000_000_000)?;
+    Some((time.timestamp_millis(), !nanos.is_multiple_of(1_000_000) || finer_than_nanos(text)))
 }
 
 fn by_pattern(text: &str, pattern: &str, zone: Option<FixedOffset>) -> Option<DateTime<Utc>> {

@@ -36,6 +36,7 @@ pub(super) fn lock(folder: &Path) -> anyhow::Result<File> {
 pub(super) struct Place<'a> {
     id: FileId,
     path: PathBuf,
+    topic: &'a str,
     plan: &'a Plan,
     low: i64,
     high: i64,
@@ -49,17 +50,17 @@ pub(super) struct Place<'a> {
 pub(super) fn places<'a>(
     folder: &Path,
     plans: &'a [Plan],
-    topics: &[String],
+    topics: &'a [String],
     ranges: &Ranges,
 ) -> anyhow::Result<Vec<Place<'a>>> {
     let mut places = Vec::new();
     for (&partition, &(low, high)) in ranges {
         let topic = &topics[partition.topic];
-        for (number, plan) in plans.iter().enumerate().filter(|(_, plan)| plan.topic == *topic) {
+        for (number, plan) in plans.iter().enumerate().filter(|(_, plan)| plan.topics.contains(topic)) {
             // No topic has an `@` in its name: no two pairs of table and topic share a file.
             let path = folder.join(format!("{}@{topic}-{}.csv", plan.table, partition.number));
             let checkpoint = Checkpoint::read(&path)?;
-            places.push(Place { id: (partition, number), path, plan, low, high, checkpoint });
+            places.push(Place { id: (partition, number), path, topic, plan, low, high, checkpoint });
         }
     }
     Ok(places)
@@ -71,7 +72,7 @@ pub(super) fn places<'a>(
 /// All such files.
 pub(super) fn within(places: &[Place<'_>]) -> anyhow::Result<()> {
     let mut strangers = Vec::new();
-    for Place { id, path, plan, low, high, checkpoint } in places {
+    for Place { id, path, topic, low, high, checkpoint, .. } in places {
         let Some(known @ Checkpoint { next_offset, last_timestamp_ms, .. }) = checkpoint else { continue };
         let but = if next_offset > high {
             format!("ends at {high}")
@@ -80,7 +81,7 @@ pub(super) fn within(places: &[Place<'_>]) -> anyhow::Result<()> {
         } else {
             continue;
         };
-        strangers.push(ahead(path, *next_offset, &plan.topic, id.0, &but));
+        strangers.push(ahead(path, *next_offset, topic, id.0, &but));
     }
     refuse(&strangers)
 }
@@ -100,7 +101,7 @@ pub(super) fn last_messages(places: &[Place<'_>]) -> BTreeSet<(Partition, i64)> 
 /// All such files.
 pub(super) fn same_topics(places: &[Place<'_>], found: &FirstMessages) -> anyhow::Result<()> {
     let mut strangers = Vec::new();
-    for Place { id, path, plan, checkpoint, .. } in places {
+    for Place { id, path, topic, checkpoint, .. } in places {
         let Some(Checkpoint { next_offset, last_timestamp_ms: Some(last_timestamp_ms), .. }) = checkpoint
         else {
             continue;
@@ -112,7 +113,7 @@ pub(super) fn same_topics(places: &[Place<'_>], found: &FirstMessages) -> anyhow
                  another's; {START_ANEW}, or, if it is the same topic after all, remove last_timestamp_ms from the \
                  .checkpoint to go on",
                 path.display(),
-                plan.topic,
+                topic,
                 id.0.number,
             ));
         }
@@ -162,12 +163,12 @@ fn refuse(strangers: &[String]) -> anyhow::Result<()> {
 pub(super) fn open(places: Vec<Place<'_>>) -> anyhow::Result<(Files, BTreeMap<Partition, i64>)> {
     let mut files = Files::new();
     let mut starts = BTreeMap::new();
-    for Place { id, path, plan, low, high, checkpoint } in places {
+    for Place { id, path, topic, plan, low, high, checkpoint } in places {
         let header: Vec<&str> = plan.columns.iter().map(|column| column.name.as_str()).collect();
         let file = CsvFile::open(path, checkpoint, &header, low)?;
         let next = file.next_offset();
         if next < low {
-            let (topic, partition) = (&plan.topic, id.0.number);
+            let partition = id.0.number;
             warn!(topic, partition, next, low, "offsets were deleted before they were read");
         }
         let start = starts.entry(id.0).or_insert(high);

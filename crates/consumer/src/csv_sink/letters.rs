@@ -10,6 +10,7 @@ use super::FileId;
 use crate::dead_letter::DeadLetters;
 use crate::decode::DataError;
 use crate::message::{Chunk, Message};
+use crate::plan::Plan;
 
 pub(super) struct Letters {
     client: DeadLetters,
@@ -27,10 +28,11 @@ impl Letters {
         &mut self,
         file: FileId,
         chunk: &Arc<Chunk>,
+        plan: &Plan,
         message: &Message<'_>,
         error: &DataError,
     ) {
-        let (client, letter) = (self.client.clone(), self.client.letter(message, error));
+        let (client, letter) = (self.client.clone(), self.client.letter(plan, message, error));
         let (chunk, offset) = (Arc::clone(chunk), message.offset);
         self.unsettled.entry(file).or_default().insert(offset);
         self.sending.spawn(async move {

@@ -1,3 +1,6 @@
+mod features;
+mod properties;
+
 use super::*;
 use crate::message::Headers;
 use crate::schema::{Column, CqlType, Native, Table};

@@ -13,7 +13,7 @@ use crate::horizon::{Answer, Verdict};
 use crate::locked;
 use crate::message::Partition;
 use crate::receive::{Committed, Control};
-use crate::routes::{Misfit, Target, targets};
+use crate::routes::{Misfit, Target, changed, targets};
 use crate::store::WriteError;
 
 /// A note may have 4,096 bytes (`offset.metadata.max.bytes`).
@@ -45,7 +45,7 @@ impl Engine {
             Control::Revoked { epoch, partitions, done } => {
                 info!(partitions = partitions.len(), "partitions revoked, finishing what is in flight");
                 // What was not sent yet is the successor's.
-                self.batcher = batcher(&self.settings, &self.targets);
+                self.batcher = batcher(&self.settings, &self.targets, &self.replicas);
                 let until = Instant::now() + DRAIN_PATIENCE;
                 self.leaving = Some(Leaving { epoch, partitions, done, until });
             }
@@ -188,6 +188,11 @@ impl Engine {
         self.progress.tick(self.ledger.watermarks(), &self.receiver.shared.ends());
         if self.probe.is_empty() {
             self.send_probe();
+        }
+        if self.phase == Phase::Writing
+            && let Some(misfit) = changed(&self.store, &self.routes, &self.targets)
+        {
+            self.misfit(&misfit);
         }
         if self.phase == Phase::Misfit && self.schema.is_empty() {
             let store = Arc::clone(&self.store);

@@ -17,13 +17,13 @@ use crate::store::{Store, WriteError};
 
 impl Engine {
     // A data error: the message becomes a dead letter, and has its outcome when Kafka has that.
-    pub(super) fn bury(&mut self, origin: Origin, error: DataError) {
+    pub(super) fn bury(&mut self, plan: usize, origin: Origin, error: DataError) {
         let Origin { chunk, place, partition, span } = origin;
         let topic = &self.receiver.shared.topics[partition.topic];
         let message = chunk.message(topic, partition.number, place);
         let offset = message.offset;
         debug!(topic, partition = partition.number, offset, %error, "record dead-lettered");
-        let letter = self.dead_letters.letter(&message, &error);
+        let letter = self.dead_letters.letter(&self.targets[plan].plan, &message, &error);
         let letters = self.dead_letters.clone();
         let void = self.void.clone();
         self.letters.spawn(async move {
@@ -72,7 +72,7 @@ impl Engine {
                 let plan = &self.targets[batch.plan].plan;
                 let largest = largest_cell(&batch, plan);
                 let reason = format!("{} refused the row: {reason}{largest}", plan.table);
-                self.bury(origin, DataError { class: Class::Refused, reason });
+                self.bury(batch.plan, origin, DataError { class: Class::Refused, reason });
             }
             Verdict::Table(misfit) => self.misfit(&misfit),
         }
@@ -92,7 +92,8 @@ async fn judge(store: &Store, routes: &[Route], target: &Target, batch: &Batch, 
             }
             // A full disk refuses every row with the code of a bad one.
             Ok(_) if store.write_probe(writer, chrono::Utc::now().timestamp_millis()).await.is_err() => {}
-            Ok(_) => match store.write(&target.insert, &batch.rows).await {
+            // It fits again, or has all the time: a column may have been away for a moment.
+            Ok(targets) => match store.write(&targets[batch.plan].insert, &batch.rows).await {
                 Ok(()) => return Verdict::Taken(Instant::now()),
                 Err(WriteError::Refused(_) | WriteError::Failed(_)) => return Verdict::Row,
                 Err(WriteError::Unavailable(_)) => {}

@@ -10,7 +10,7 @@ use tracing::warn;
 use crate::route::{Route, listed};
 use crate::routes::{Misfit, Target, targets};
 use crate::settings::Settings;
-use crate::store::{ConnectError, Store};
+use crate::store::{ConnectError, Store, commit_log};
 
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
@@ -54,7 +54,9 @@ pub(super) async fn ready(
 
 async fn compare_horizon(store: &Store, settings: &Settings) {
     let ours = settings.consumer.durable_after;
-    if let Some(servers) = store.forgets().await.filter(|servers| ours < *servers) {
+    if let Some(servers) =
+        commit_log::forgets(&store.server_settings().await).filter(|servers| ours < *servers)
+    {
         warn!(
             durable_after = %humantime::format_duration(ours),
             needed = %humantime::format_duration(servers),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// The age at which an acknowledged row is on the disk: at once where the server syncs first. Otherwise writes are
 /// blocked when the last sync is more than 1.5 periods ago, and a second is for the sync itself.
-pub(super) fn forgets(settings: &BTreeMap<String, String>) -> Option<Duration> {
+pub(crate) fn forgets(settings: &BTreeMap<String, String>) -> Option<Duration> {
     match settings.get("commitlog_sync")?.as_str() {
         "batch" | "group" => Some(Duration::ZERO),
         _ => Some(period(settings)?.mul_f64(1.5) + Duration::from_secs(1)),

@@ -1,4 +1,6 @@
 //! Packed rows as the driver's values: the cells' bytes go into the request as they are.
+//!
+//! Rows have their WRITETIME behind the columns, where an insert binds it. A delete binds it first.
 
 use scylla::errors::SerializationError;
 use scylla::serialize::batch::{BatchValues, BatchValuesIterator};
@@ -7,18 +9,32 @@ use scylla::serialize::writers::RowWriter;
 
 use crate::rows::{CellValue, Rows};
 
-/// All rows of a batch, or the one row of a single insert.
-pub(super) struct AllRows<'a>(pub(super) &'a Rows);
+/// All rows of a batch, or the one row of a single statement.
+#[derive(Clone, Copy)]
+pub(super) struct AllRows<'a> {
+    pub(super) rows: &'a Rows,
+    pub(super) writetime_first: bool,
+}
 
-fn write(rows: &Rows, row: usize, writer: &mut RowWriter<'_>) -> Result<(), SerializationError> {
-    for cell in rows.row(row) {
-        let slot = writer.make_cell_writer();
-        let _written = match cell {
-            CellValue::Null => slot.set_null(),
-            CellValue::Unset => slot.set_unset(),
-            CellValue::Bytes(bytes) => slot.set_value(bytes).map_err(SerializationError::new)?,
-        };
+impl AllRows<'_> {
+    fn write(self, row: usize, writer: &mut RowWriter<'_>) -> Result<(), SerializationError> {
+        let mut cells = self.rows.row(row);
+        if self.writetime_first
+            && let Some(writetime) = cells.next_back()
+        {
+            write(writetime, writer)?;
+        }
+        cells.try_for_each(|cell| write(cell, writer))
     }
+}
+
+fn write(cell: CellValue<'_>, writer: &mut RowWriter<'_>) -> Result<(), SerializationError> {
+    let slot = writer.make_cell_writer();
+    let _written = match cell {
+        CellValue::Null => slot.set_null(),
+        CellValue::Unset => slot.set_unset(),
+        CellValue::Bytes(bytes) => slot.set_value(bytes).map_err(SerializationError::new)?,
+    };
     Ok(())
 }
 
@@ -28,11 +44,11 @@ impl SerializeRow for AllRows<'_> {
         _: &RowSerializationContext<'_>,
         writer: &mut RowWriter<'_>,
     ) -> Result<(), SerializationError> {
-        write(self.0, 0, writer)
+        self.write(0, writer)
     }
 
     fn is_empty(&self) -> bool {
-        self.0.width() == 0
+        self.rows.width() == 0
     }
 }
 
@@ -43,12 +59,12 @@ impl BatchValues for AllRows<'_> {
         Self: 'r;
 
     fn batch_values_iter(&self) -> RowsIterator<'_> {
-        RowsIterator { rows: self.0, next: 0 }
+        RowsIterator { all: *self, next: 0 }
     }
 }
 
 pub(super) struct RowsIterator<'a> {
-    rows: &'a Rows,
+    all: AllRows<'a>,
     next: usize,
 }
 
@@ -60,15 +76,15 @@ impl<'a> BatchValuesIterator<'a> for RowsIterator<'a> {
     ) -> Option<Result<(), SerializationError>> {
         let row = self.next;
         self.skip_next()?;
-        Some(write(self.rows, row, writer))
+        Some(self.all.write(row, writer))
     }
 
     fn is_empty_next(&mut self) -> Option<bool> {
-        self.skip_next().map(|()| self.rows.width() == 0)
+        self.skip_next().map(|()| self.all.rows.width() == 0)
     }
 
     fn skip_next(&mut self) -> Option<()> {
         self.next += 1;
-        (self.next <= self.rows.len()).then_some(())
+        (self.next <= self.all.rows.len()).then_some(())
     }
 }

@@ -185,7 +185,7 @@ mod tests {
     fn every_dataset_has_a_route_from_its_topic_to_its_table() {
         let routes = routes().unwrap();
         for (dataset, route) in REGISTRY.iter().zip(routes) {
-            assert_eq!(route.topic, dataset.topic);
+            assert_eq!(route.topics, [dataset.topic]);
             assert_eq!(route.table.get_ref(), dataset.table);
         }
     }

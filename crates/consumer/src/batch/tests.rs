@@ -1,0 +1,110 @@
+//! Batches by hand, and any sequence of rows.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::ledger::Ledger;
+use crate::rows::{Cell, CellValue};
+
+const P: Partition = Partition { topic: 0, number: 0 };
+
+fn origin(place: usize) -> Origin {
+    let (span, _) = Ledger::default().begin(P, 0, 1, 1);
+    Origin { chunk: Arc::new(Chunk::default()), place, partition: P, span }
+}
+
+fn push(batcher: &mut Batcher, plan: usize, place: usize, size: usize) {
+    push_into(batcher, plan, 0, place, size);
+}
+
+fn push_into(batcher: &mut Batcher, plan: usize, group: usize, place: usize, size: usize) {
+    let rows = batcher.rows(plan);
+    let start = rows.bytes.len();
+    rows.push(Cell::UNSET);
+    rows.bytes.resize(start + size, u8::try_from(place % 251).unwrap());
+    rows.set(0, start).unwrap();
+    batcher.pushed(plan, group, start, origin(place));
+}
+
+fn places(batch: &Batch) -> Vec<usize> {
+    batch.origins.iter().map(|origin| origin.place).collect()
+}
+
+#[test]
+fn part_filled_batches_leave_only_when_the_input_is_dry() {
+    let mut batcher = Batcher::new(Limits { rows: 3, bytes: 1_000 }, [(1, 1)]);
+    push(&mut batcher, 0, 0, 10);
+    assert!(batcher.next(false).is_none());
+    assert_eq!(places(&batcher.next(true).unwrap()), [0]);
+    assert!(batcher.next(true).is_none() && batcher.is_empty());
+}
+
+#[test]
+fn a_refused_batch_splits_down_to_the_single_row() {
+    let mut batcher = Batcher::new(Limits { rows: 8, bytes: 1_000 }, [(1, 1)]);
+    (0..5).for_each(|place| push(&mut batcher, 0, place, 10));
+    let (left, right) = batcher.next(true).unwrap().split().unwrap();
+    assert_eq!((places(&left), places(&right)), (vec![0, 1], vec![2, 3, 4]));
+    assert_eq!(right.rows.cell(2, 0), CellValue::Bytes(&[4; 10]));
+    let (one, _) = left.split().unwrap();
+    assert_eq!(places(&one.split().unwrap_err()), [0]);
+}
+
+#[test]
+fn a_row_of_a_rare_group_does_not_wait_for_ever() {
+    let mut batcher = Batcher::new(Limits { rows: 2, bytes: 1_000 }, [(1, 3)]);
+    push_into(&mut batcher, 0, 1, 0, 10);
+    push_into(&mut batcher, 0, 2, 1, 10);
+    let mut pushed = 2;
+    let rare = loop {
+        push(&mut batcher, 0, pushed, 10);
+        pushed += 1;
+        let batches: Vec<Vec<usize>> =
+            std::iter::from_fn(|| batcher.next(false)).map(|batch| places(&batch)).collect();
+        if batches.iter().any(|places| places[0] == 0) {
+            break batches;
+        }
+        assert!(pushed < 1_000, "the rare row waits for ever");
+    };
+    assert!(pushed > OPEN_BATCHES * 2, "it had its time: {pushed}");
+    assert!(rare.contains(&vec![0]), "{rare:?}");
+}
+
+proptest! {
+    #[test]
+    fn every_row_leaves_once_in_order_within_the_limits(
+        sizes in prop::collection::vec((0..6_usize, 0..400_usize, any::<bool>()), 0..400)
+    ) {
+        let limits = Limits { rows: 7, bytes: 500 };
+        // Two plans of three groups each.
+        let mut batcher = Batcher::new(limits, [(1, 3), (1, 3)]);
+        let mut left: [Vec<usize>; 6] = Default::default();
+        let mut take = |batch: Batch, batcher: &mut Batcher| {
+            let rows = batch.rows.len();
+            assert!(rows <= limits.rows && (rows == 1 || batch.rows.bytes.len() <= limits.bytes));
+            for (row, origin) in batch.origins.iter().enumerate() {
+                let CellValue::Bytes(bytes) = batch.rows.cell(row, 0) else { panic!("no cell") };
+                assert!(bytes.iter().all(|byte| usize::from(*byte) == origin.place % 251));
+            }
+            let groups: Vec<usize> = batch.origins.iter().map(|origin| sizes[origin.place].0).collect();
+            assert!(groups.iter().all(|group| *group == groups[0] && group / 3 == batch.plan));
+            left[groups[0]].extend(places(&batch));
+            batcher.recycle(batch);
+        };
+        for (place, (group, size, dry)) in sizes.iter().enumerate() {
+            push_into(&mut batcher, group / 3, group % 3, place, *size);
+            if *dry && let Some(batch) = batcher.next(true) {
+                take(batch, &mut batcher);
+            }
+        }
+        while let Some(batch) = batcher.next(true) {
+            take(batch, &mut batcher);
+        }
+        prop_assert!(batcher.is_empty());
+        for (group, left) in left.iter().enumerate() {
+            let expected: Vec<_> =
+                (0..sizes.len()).filter(|place| sizes[*place].0 == group).collect();
+            prop_assert_eq!(left, &expected);
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! One pass over a JSON text: each value that the plan wants goes into its cell when it is met.
+
+use super::{Class, DataError, Decoder, too_large, unfit};
+use crate::codec::ValueError;
+use crate::json::{Kind, Reader};
+use crate::plan::{Node, Plan};
+use crate::rows::Rows;
+
+impl Decoder {
+    /// Reads the message's key as JSON.
+    pub(super) fn read_key(
+        &mut self,
+        plan: &Plan,
+        node: &Node,
+        key: &[u8],
+        rows: &mut Rows,
+    ) -> Result<(), DataError> {
+        let mut read = || {
+            let mut reader = Reader::new(key)?;
+            self.walk(plan, node, &mut reader, rows)?;
+            Ok(reader.end()?)
+        };
+        read().map_err(|error: DataError| match error.class {
+            Class::Json => {
+                let reason = format!("the message's key is {}", error.reason);
+                DataError { reason: named(plan, node, &reason), ..error }
+            }
+            _ => error,
+        })
+    }
+
+    /// At a value that some columns want, or that holds what they want.
+    pub(super) fn walk(
+        &mut self,
+        plan: &Plan,
+        node: &Node,
+        reader: &mut Reader<'_>,
+        rows: &mut Rows,
+    ) -> Result<(), DataError> {
+        let kind = reader.peek()?;
+        let mut wanted = node.columns.iter().peekable();
+        while let Some(&column) = wanted.next() {
+            // The last reader of a value moves on, earlier ones look ahead.
+            if wanted.peek().is_some() || !node.fields.is_empty() || !node.elements.is_empty() {
+                self.set(plan, column, &mut reader.clone(), rows)?;
+            } else {
+                return self.set(plan, column, reader, rows);
+            }
+        }
+        match kind {
+            Kind::Object if !node.fields.is_empty() => self.walk_object(plan, node, reader, rows),
+            Kind::Array if !node.elements.is_empty() => self.walk_array(plan, node, reader, rows),
+            Kind::Null => {
+                if plan.null != plan.missing {
+                    null_below(plan, node, rows)?;
+                }
+                Ok(reader.null()?)
+            }
+            // Nothing is wanted of it, or not only what is below.
+            _ if !node.columns.is_empty() || (node.fields.is_empty() && node.elements.is_empty()) => {
+                reader.skip()?;
+                Ok(())
+            }
+            other => {
+                let below = node.fields.first().map(|(name, _)| format!("an object with {name}"));
+                let expected = below.unwrap_or_else(|| "an array".to_owned());
+                let what = format!("expected {expected} at byte {}, found {}", reader.at(), other.name());
+                Err(Class::Value.error(named(plan, node, &what)))
+            }
+        }
+    }
+
+    fn walk_object(
+        &mut self,
+        plan: &Plan,
+        node: &Node,
+        reader: &mut Reader<'_>,
+        rows: &mut Rows,
+    ) -> Result<(), DataError> {
+        reader.object()?;
+        // Writers keep their order of fields: the next one wanted is most likely the next one found.
+        let mut likely = 0;
+        let mut first = true;
+        while let Some(key) = reader.key(first, &mut self.key)? {
+            first = false;
+            let place = match node.fields.get(likely) {
+                Some((name, _)) if name == key => Some(likely),
+                _ => node.fields.iter().position(|(name, _)| name == key),
+            };
+            match place {
+                Some(place) => {
+                    likely = place + 1;
+                    self.walk(plan, &node.fields[place].1, reader, rows)?;
+                }
+                None => drop(reader.skip()?),
+            }
+        }
+        Ok(())
+    }
+
+    fn walk_array(
+        &mut self,
+        plan: &Plan,
+        node: &Node,
+        reader: &mut Reader<'_>,
+        rows: &mut Rows,
+    ) -> Result<(), DataError> {
+        reader.array()?;
+        let mut index = 0;
+        while reader.element(index == 0)? {
+            match node.elements.iter().find(|(wanted, _)| *wanted == index) {
+                Some((_, below)) => self.walk(plan, below, reader, rows)?,
+                None => drop(reader.skip()?),
+            }
+            index += 1;
+        }
+        Ok(())
+    }
+
+    fn set(
+        &mut self,
+        plan: &Plan,
+        column: usize,
+        reader: &mut Reader<'_>,
+        rows: &mut Rows,
+    ) -> Result<(), DataError> {
+        let Some(wanted) = plan.columns.get(column) else {
+            return self.put_aside(plan, column - plan.columns.len(), reader);
+        };
+        if rows.last(column) != plan.missing {
+            return Err(twice(&wanted.origin));
+        }
+        let start = rows.bytes.len();
+        match wanted.codec.encode(reader, &mut self.text, &mut rows.bytes) {
+            Ok(true) => rows.set(column, start).ok_or_else(|| too_large(plan, column)),
+            Ok(false) => {
+                rows.set_cell(column, plan.null);
+                Ok(())
+            }
+            Err(ValueError::Json(error)) => Err(error.into()),
+            Err(ValueError::Unfit(why)) => Err(unfit(plan, column, &why)),
+        }
+    }
+
+    fn put_aside(&mut self, plan: &Plan, slot: usize, reader: &mut Reader<'_>) -> Result<(), DataError> {
+        let start = reader.at();
+        reader.skip()?;
+        match self.aside[slot].replace(start..reader.at()) {
+            None => Ok(()),
+            Some(_) => Err(twice(&plan.slots[slot])),
+        }
+    }
+}
+
+// Of an object that is null, each field is.
+fn null_below(plan: &Plan, node: &Node, rows: &mut Rows) -> Result<(), DataError> {
+    for below in node.below() {
+        for &column in below.columns.iter().filter(|column| **column < plan.columns.len()) {
+            if rows.last(column) != plan.missing {
+                return Err(twice(&plan.columns[column].origin));
+            }
+            rows.set_cell(column, plan.null);
+        }
+        null_below(plan, below, rows)?;
+    }
+    Ok(())
+}
+
+fn twice(origin: &str) -> DataError {
+    Class::Value.error(format!("{origin} appears twice"))
+}
+
+// Says for which column a place of the JSON was looked at.
+fn named(plan: &Plan, node: &Node, what: &str) -> String {
+    match node.first_column() {
+        Some(place) if place < plan.columns.len() => {
+            let column = &plan.columns[place];
+            format!("column {}: {}: {what}", column.name, column.origin)
+        }
+        Some(place) => format!("{}: {what}", plan.slots[place - plan.columns.len()]),
+        None => what.to_owned(),
+    }
+}

@@ -1,0 +1,21 @@
+//! What a node says of its own settings.
+
+use std::collections::BTreeMap;
+
+use scylla::statement::Consistency;
+use scylla::statement::unprepared::Statement;
+
+use super::Store;
+
+impl Store {
+    /// `system_views.settings` of one node: names and values. Empty where the role may not read it, and on servers
+    /// that have no such table.
+    pub async fn server_settings(&self) -> BTreeMap<String, String> {
+        let mut question = Statement::new("SELECT name, value FROM system_views.settings");
+        question.set_consistency(Consistency::One);
+        let Ok(answer) = self.session().query_unpaged(question, ()).await else { return BTreeMap::new() };
+        let Ok(answer) = answer.into_rows_result() else { return BTreeMap::new() };
+        let Ok(rows) = answer.rows::<(String, Option<String>)>() else { return BTreeMap::new() };
+        rows.filter_map(Result::ok).filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+}

@@ -1,0 +1,80 @@
+//! `tributary check`: the consumer's settings and routes -> what is wrong with them, before the consumer starts.
+
+mod screen;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use consumer::{Settings, Sink};
+use service::config::{self, ConfigError};
+use service::telemetry;
+
+const EXAMPLES: &str = "\
+Examples:
+  tributary check                      the routes and servers that the consumer is configured with
+  tributary check --routes my-routes   another folder of routes
+  tributary check --sample 0           without reading messages
+  tributary check --json | tail -1     the findings as one JSON object";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    no error; warnings are possible
+  1    errors: routes, tables or topics do not fit
+  2    wrong usage
+  69   no error so far, but Kafka or Cassandra could not be reached
+  78   wrong configuration, or Cassandra refuses the user
+
+Settings are the consumer's: tributary.toml, then variables such as TRIBUTARY__KAFKA__BROKERS.
+Nothing is written: no row, no dead letter, no offset. No consumer group is joined.";
+
+/// Arguments of `tributary check`.
+#[derive(Debug, clap::Args)]
+#[command(before_help = EXAMPLES, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    /// The folder of routes [default: as configured, else routes]
+    #[arg(long, value_name = "DIR")]
+    routes: Option<PathBuf>,
+    /// How many of each topic's newest messages to decode
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1_000,
+        value_parser = clap::value_parser!(u32).range(0..=100_000)
+    )]
+    sample: u32,
+    /// Print the findings as one JSON object in the last line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Checks, prints, and returns the exit code.
+///
+/// # Errors
+/// The configuration cannot be used.
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
+    telemetry::init_with("off");
+    let mut settings: Settings = config::load()?;
+    settings.consumer.check()?;
+    if settings.consumer.sink == Sink::Csv {
+        let why = "consumer.sink = \"csv\": check compares routes with Cassandra's tables, and CSV files have none; \
+                   set it to cassandra for the check (TRIBUTARY__CONSUMER__SINK=cassandra)";
+        return Err(ConfigError::Section(why.to_owned()).into());
+    }
+    if let Some(routes) = arguments.routes {
+        settings.consumer.routes = routes;
+    }
+    let sample = usize::try_from(arguments.sample).context("--sample")?;
+    let checked = consumer::check::check(&settings, sample).await;
+    // A refused user is a matter of the settings.
+    let report = checked.map_err(|refused| ConfigError::Section(refused.to_string()))?;
+    let mut text = screen::text(&report);
+    if arguments.json {
+        text.push_str(
+            &serde_json::to_string(&screen::Json::of(&report)).context("write the report as JSON")?,
+        );
+        text.push('\n');
+    }
+    std::io::stdout().write_all(text.as_bytes()).context("write to stdout")?;
+    Ok(report.exit_code())
+}

@@ -1,0 +1,237 @@
+//! A report -> text for a person, and the JSON object for a script.
+
+use std::fmt::Write;
+
+use consumer::check::{Finding, Report, RouteReport, Sample, Server, Spread, Thresholds};
+use serde::Serialize;
+
+/// Columns that are named as a row's tombstones at most.
+const NULL_COLUMNS_SHOWN: usize = 5;
+/// Reasons for dead letters that are shown at most.
+const REASONS_SHOWN: usize = 5;
+
+/// What `--json` prints.
+#[derive(Serialize)]
+pub(super) struct Json<'a> {
+    ok: bool,
+    exit_code: i32,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+impl<'a> Json<'a> {
+    pub(super) fn of(report: &'a Report) -> Self {
+        Self { ok: report.exit_code() == 0, exit_code: report.exit_code(), report }
+    }
+}
+
+/// The whole report.
+pub(super) fn text(report: &Report) -> String {
+    let mut text = String::new();
+    server(&mut text, "cassandra", &report.cassandra);
+    server(&mut text, "kafka", &report.kafka);
+    for route in &report.routes {
+        one_route(&mut text, route, &report.thresholds);
+    }
+    findings(&mut text, "errors", &report.errors);
+    findings(&mut text, "warnings", &report.warnings);
+    line(
+        &mut text,
+        format_args!(
+            "\n{}, {} in {}",
+            counted(report.errors.len(), "error"),
+            counted(report.warnings.len(), "warning"),
+            counted(report.routes.len(), "readable route")
+        ),
+    );
+    text
+}
+
+fn line(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{arguments}");
+}
+
+fn server(text: &mut String, name: &str, server: &Server) {
+    match &server.error {
+        None => line(text, format_args!("{name:<10} {}", server.address)),
+        Some(error) => line(text, format_args!("{name:<10} CANNOT BE REACHED: {error}")),
+    }
+}
+
+fn one_route(text: &mut String, route: &RouteReport, thresholds: &Thresholds) {
+    line(text, format_args!("\n{} -> {}", route.file.display(), route.table));
+    for topic in &route.topics {
+        line(
+            text,
+            format_args!(
+                "  topic      {}: {}, {} offsets",
+                topic.topic,
+                counted(topic.partitions, "partition"),
+                topic.offsets
+            ),
+        );
+        match &topic.sample {
+            Some(sample) => one_sample(text, sample, thresholds),
+            None => line(text, format_args!("  sample     none")),
+        }
+    }
+}
+
+fn one_sample(text: &mut String, sample: &Sample, thresholds: &Thresholds) {
+    line(
+        text,
+        format_args!(
+            "  sample     {}: {}, {}, {} expired, {}",
+            counted(sample.messages, "message"),
+            counted(sample.rows, "row"),
+            counted(sample.deletes, "delete"),
+            sample.expired,
+            counted(sample.dead_letters, "dead letter")
+        ),
+    );
+    for reason in sample.reasons.iter().take(REASONS_SHOWN) {
+        line(
+            text,
+            format_args!(
+                "             {} x {}: {} (partition {}, offset {})",
+                reason.count, reason.class, reason.reason, reason.partition, reason.offset
+            ),
+        );
+    }
+    if sample.reasons.len() > REASONS_SHOWN {
+        let more = counted(sample.reasons.len() - REASONS_SHOWN, "more reason");
+        line(text, format_args!("             and {more}"));
+    }
+    if sample.rows == 0 {
+        return;
+    }
+    line(text, format_args!("  row        {}", spread(&sample.row_bytes, "bytes")));
+    line(
+        text,
+        format_args!(
+            "  batch      {}; {}; {} by the server's count, which {}warns at {} and refuses at {}",
+            spread(&sample.batch_rows, "rows"),
+            spread(&sample.batch_bytes, "bytes"),
+            spread(&sample.batch_server_bytes, "bytes"),
+            if thresholds.assumed { "is assumed to be as shipped and " } else { "" },
+            thresholds.batch_size_warn,
+            thresholds.batch_size_fail
+        ),
+    );
+    line(
+        text,
+        format_args!(
+            "  cells      {} tombstones a row (most: {}){}; {} left as they are",
+            sample.null_cells.mean,
+            sample.null_cells.max,
+            null_columns(sample),
+            sample.unset_cells.mean
+        ),
+    );
+}
+
+fn null_columns(sample: &Sample) -> String {
+    let mut columns: Vec<_> = sample.null_columns.iter().collect();
+    columns.sort_by_key(|(_, rows)| std::cmp::Reverse(**rows));
+    let shown = columns.iter().take(NULL_COLUMNS_SHOWN);
+    let shown: Vec<String> =
+        shown.map(|(name, rows)| format!("{name} {} %", *rows * 100 / sample.rows.max(1))).collect();
+    if shown.is_empty() { String::new() } else { format!(", in {}", shown.join(", ")) }
+}
+
+fn spread(spread: &Spread, unit: &str) -> String {
+    let Spread { mean, p99, max } = spread;
+    format!("{mean} {unit} (p99 {p99}, most {max})")
+}
+
+fn findings(text: &mut String, title: &str, findings: &[Finding]) {
+    if findings.is_empty() {
+        return;
+    }
+    line(text, format_args!("\n{title}:"));
+    for finding in findings {
+        line(text, format_args!("  {finding}"));
+    }
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use consumer::check::{Reason, TopicReport};
+
+    use super::*;
+
+    fn report() -> Report {
+        let spread = |max: u64| Spread { mean: 1.5, p99: max, max };
+        let sample = Sample {
+            messages: 10,
+            rows: 7,
+            deletes: 1,
+            expired: 1,
+            dead_letters: 1,
+            reasons: vec![Reason {
+                class: "value".to_owned(),
+                reason: "column n: no number".to_owned(),
+                count: 1,
+                partition: 2,
+                offset: 77,
+            }],
+            row_bytes: spread(300),
+            batch_rows: spread(8),
+            batch_bytes: spread(2_400),
+            batch_server_bytes: spread(4_000),
+            batch_partitions: spread(8),
+            null_cells: spread(2),
+            unset_cells: spread(0),
+            null_columns: BTreeMap::from([("rain".to_owned(), 7), ("snow".to_owned(), 4)]),
+        };
+        let topic = TopicReport { topic: "t".to_owned(), partitions: 1, offsets: 40, sample: Some(sample) };
+        Report {
+            errors: vec![Finding::general("table x does not exist".to_owned())],
+            warnings: Vec::new(),
+            cassandra: Server { address: "c:9042".to_owned(), error: None },
+            thresholds: Thresholds::shipped(),
+            kafka: Server {
+                address: "k:9092".to_owned(),
+                error: Some("kafka at k:9092 is silent".to_owned()),
+            },
+            routes: vec![RouteReport {
+                file: "routes/t.toml".into(),
+                table: "shop.t".to_owned(),
+                topics: vec![topic],
+            }],
+        }
+    }
+
+    #[test]
+    fn text_tells_servers_samples_and_findings() {
+        let text = text(&report());
+        for part in [
+            "cassandra  c:9042\n",
+            "kafka      CANNOT BE REACHED: kafka at k:9092 is silent\n",
+            "\nroutes/t.toml -> shop.t\n",
+            "t: 1 partition, 40 offsets\n",
+            "10 messages: 7 rows, 1 delete, 1 expired, 1 dead letter\n",
+            "1 x value: column n: no number (partition 2, offset 77)\n",
+            "assumed to be as shipped and warns at 5120 and refuses at 51200\n",
+            "1.5 tombstones a row (most: 2), in rain 100 %, snow 57 %; 1.5 left as they are\n",
+            "\nerrors:\n  table x does not exist\n",
+            "\n1 error, 0 warnings in 1 readable route\n",
+        ] {
+            assert!(text.contains(part), "{part:?} is not in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn json_has_the_verdict_beside_the_report() {
+        let object = serde_json::to_value(Json::of(&report())).unwrap();
+        assert_eq!((&object["ok"], &object["exit_code"]), (&false.into(), &1.into()));
+        assert_eq!(object["routes"][0]["topics"][0]["sample"]["row_bytes"]["max"], 300);
+    }
+}

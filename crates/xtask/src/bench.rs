@@ -1,0 +1,85 @@
+//! `bench NAME`: the binaries as they ship -> the benchmark's own process -> its table, and its JSON on the last line.
+
+use std::env;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+
+use crate::step;
+
+const PROFILE: &str = "dist";
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// What to measure
+    name: Name,
+    /// Messages; each benchmark has its own default
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    rows: Option<u32>,
+    /// Pairs of floors and a drain
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pairs: Option<u32>,
+    /// Print one JSON object on the last line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Name {
+    /// The topic into CSV files, then the same across three kills
+    Csv,
+    /// JSON bytes to CQL cells on one thread, without servers
+    Decode,
+    /// The topic into the table, interleaved with the floors
+    Drain,
+    /// The faker producer at full speed into Kafka
+    Faker,
+    /// The same rows from memory through the bare driver
+    Floor,
+    /// From produce to queryable, at 200 messages a second
+    Latency,
+}
+
+impl Name {
+    // The packages whose binaries it runs beside its own.
+    fn packages(self) -> &'static [&'static str] {
+        match self {
+            Self::Decode | Self::Floor => &[],
+            Self::Csv | Self::Drain | Self::Latency => &["consumer"],
+            Self::Faker => &["producers"],
+        }
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.name != Name::Decode {
+        let tools = testbed::tools()?;
+        eprintln!("==> servers by {tools}");
+        testbed::prepare(&tools)?;
+    }
+    let mut build = vec!["build", "--profile", PROFILE, "--bins", "--package", "benchmarks"];
+    for package in arguments.name.packages() {
+        build.extend(["--package", package]);
+    }
+    step::cargo(&build)?;
+    let name = arguments.name.to_possible_value().context("every benchmark has a name")?;
+    let mut words = vec![name.get_name().to_owned()];
+    if let Some(rows) = arguments.rows {
+        words.extend(["--rows".to_owned(), rows.to_string()]);
+    }
+    if let Some(pairs) = arguments.pairs {
+        words.extend(["--pairs".to_owned(), pairs.to_string()]);
+    }
+    if arguments.json {
+        words.push("--json".to_owned());
+    }
+    // This command is target/debug/xtask, wherever the target folder is.
+    let own = env::current_exe()?;
+    let target = own.ancestors().nth(2).context("a command is in a profile's folder")?;
+    let title = format!("benchmarks {}", words.join(" "));
+    step::run(
+        &title,
+        Command::new(target.join(PROFILE).join("benchmarks")).args(words).current_dir(step::root()),
+    )
+}
