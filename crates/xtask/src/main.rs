@@ -1,5 +1,6 @@
 //! The developers' commands: `cargo xtask ...`. Each checks what it needs before anything is compiled.
 
+mod bench;
 mod ci;
 mod servers;
 mod step;
@@ -22,6 +23,8 @@ enum Task {
     Test { tier: Option<test::Tier> },
     /// Formatting, clippy, all tests and the compose tier
     Ci,
+    /// Measure: prints a table, and with --json one JSON object on the last line
+    Bench(bench::Arguments),
     /// Real Kafka and Cassandra on this machine, for working by hand
     Servers {
         #[command(subcommand)]
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Test { tier } => test::run(tier),
         Task::Ci => ci::run(),
+        Task::Bench(arguments) => bench::run(&arguments),
         Task::Servers { order } => servers::run(&order),
     };
     match outcome {
@@ -52,6 +56,15 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_benchmark_is_named_and_takes_rows() {
+        let parse = |words: &[&str]| Arguments::try_parse_from([&["xtask", "bench"], words].concat());
+        assert!(parse(&["decode", "--rows", "1000", "--json"]).is_ok());
+        let refused = parse(&["decode", "--rows", "0"]).map(|_| ()).unwrap_err();
+        assert!(refused.to_string().contains("0 is not in 1.."), "{refused}");
+        assert!(parse(&[]).is_err());
     }
 
     #[test]

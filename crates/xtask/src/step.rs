@@ -14,7 +14,8 @@ pub(crate) fn cargo(words: &[&str]) -> Result<()> {
     run(&title, Command::new(cargo).args(words).current_dir(root()))
 }
 
-fn run(title: &str, command: &mut Command) -> Result<()> {
+/// Runs this command; fails when it does.
+pub(crate) fn run(title: &str, command: &mut Command) -> Result<()> {
     eprintln!("==> {title}");
     let started = Instant::now();
     let status = command.status().with_context(|| format!("start {title}"))?;

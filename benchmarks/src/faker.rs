@@ -1,0 +1,82 @@
+//! `faker`: the real faker producer at full speed -> the real Kafka -> acknowledged messages a second.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use testbed::Kafka;
+
+use crate::child::Child;
+use crate::process;
+use crate::report::{Figures, Report, as_figure, grouped, rounded, table};
+use crate::topic;
+
+const TOPIC: &str = datasets::faker::DATASET.topic;
+/// Not measured: connections are made, the broker's code is compiled.
+const WARM_UP: Duration = Duration::from_secs(3);
+const WITHIN: Duration = Duration::from_secs(180);
+
+struct Look {
+    at: Instant,
+    acknowledged: u64,
+    client_s: f64,
+    server_s: f64,
+}
+
+/// Measures the time in which Kafka acknowledges that many messages.
+pub(crate) fn run(rows: u32) -> Result<Report> {
+    let kafka = Kafka::start(topic::options())?;
+    topic::create(&kafka, TOPIC)?;
+    let folder = tempfile::tempdir()?;
+    let brokers = kafka.brokers();
+    let child = Child::start("faker", &[("KAFKA__BROKERS", &brokers), ("FAKER__RATE", "0")], folder.path())?;
+    let begun = child.wait("the first acknowledgement", Duration::from_secs(60), |child| {
+        Ok(look(child, &kafka)?.filter(|look| look.acknowledged > 0))
+    })?;
+    eprintln!("==> {rows} messages at full speed");
+    let before = child.wait("the warm-up", WARM_UP * 4, |child| {
+        Ok(look(child, &kafka)?.filter(|look| look.at > begun.at + WARM_UP))
+    })?;
+    let wanted = before.acknowledged + u64::from(rows);
+    let after = child.wait("the last acknowledgement", WITHIN, |child| {
+        Ok(look(child, &kafka)?.filter(|look| look.acknowledged >= wanted))
+    })?;
+    let peak_rss_mb = child.peak_rss_mb()?;
+    child.end()?;
+    let end: i64 = topic::ends(&brokers, TOPIC)?.values().sum();
+    ensure!(
+        u64::try_from(end)? >= after.acknowledged,
+        "{} messages were acknowledged, {TOPIC} ends at {end}",
+        after.acknowledged
+    );
+
+    let count = as_figure(after.acknowledged - before.acknowledged);
+    let seconds = (after.at - before.at).as_secs_f64();
+    let client = (after.client_s - before.client_s) / count * 1e6;
+    let server = (after.server_s - before.server_s) / count * 1e6;
+    let line = vec![
+        grouped(count / seconds),
+        format!("{seconds:.1}"),
+        format!("{client:.2}"),
+        format!("{server:.2}"),
+        format!("{peak_rss_mb:.0}"),
+    ];
+    let header =
+        ["acknowledged messages/s", "seconds", "producer CPU-s per M", "Kafka CPU-s per M", "peak RSS MB"];
+    let text = format!("faker: {} messages, one run\n{}", grouped(count), table(&header, &[line]));
+    let figures = Figures {
+        rows_per_s: Some(rounded(count / seconds, 0)),
+        client_cpu_s_per_million: Some(rounded(client, 2)),
+        server_cpu_s_per_million: Some(rounded(server, 2)),
+        peak_rss_mb: Some(rounded(peak_rss_mb, 1)),
+        ..Figures::default()
+    };
+    Ok(Report { name: "faker", rows: after.acknowledged - before.acknowledged, figures, text })
+}
+
+fn look(child: &Child, kafka: &Kafka) -> Result<Option<Look>> {
+    let Some(metrics) = child.metrics() else { return Ok(None) };
+    let at = Instant::now();
+    let acknowledged = metrics.sum("tributary_acknowledged_total", &[]);
+    let server_s = process::cpu_s(kafka.pid().context("kafka has ended")?)?;
+    Ok(Some(Look { at, acknowledged, client_s: child.cpu_s()?, server_s }))
+}
