@@ -355,19 +355,8 @@ impl Engine {
         let topic = &self.receiver.shared.topics[partition.topic];
         let number = partition.number;
         match joint {
-            Joint::Next => {}
-            Joint::Gap { expected, after_commit: true } => {
-                counter!("tributary_offsets_skipped_total", "topic" => topic.clone())
-                    .increment(u64::try_from(first - expected).unwrap_or(0));
-                warn!(
-                    topic,
-                    partition = number,
-                    committed = expected,
-                    first,
-                    "offsets were deleted before they were read"
-                );
-            }
-            Joint::Gap { .. } => {}
+            // Whether something was lost there, the receiver tells.
+            Joint::Next | Joint::Gap { .. } => {}
             Joint::Back { expected } => {
                 counter!("tributary_offset_resets_total", "topic" => topic.clone()).increment(1);
                 warn!(

@@ -27,8 +27,6 @@ pub enum Joint {
     Gap {
         /// The offset that was expected.
         expected: i64,
-        /// Whether it lies right after the committed offset: what was deleted there was never read.
-        after_commit: bool,
     },
     /// The partition began again at a lower offset: it was recreated, or its offsets were reset.
     Back {
@@ -47,7 +45,6 @@ pub struct Ledger {
 
 #[derive(Debug)]
 struct Log {
-    committed: Option<i64>,
     durable: i64,
     written: i64,
     expected: i64,
@@ -72,7 +69,7 @@ struct Mark {
 impl Ledger {
     /// Opens a partition at its committed offset: the next one that is expected.
     pub fn open(&mut self, partition: Partition, committed: i64) {
-        self.logs.insert(partition, Log { committed: Some(committed), ..Log::at(committed) });
+        self.logs.insert(partition, Log::at(committed));
     }
 
     /// Takes in a span that waits for that many outcomes.
@@ -83,9 +80,7 @@ impl Ledger {
         let expected = log.expected;
         let joint = match first.cmp(&expected) {
             std::cmp::Ordering::Equal => Joint::Next,
-            std::cmp::Ordering::Greater => {
-                Joint::Gap { expected, after_commit: log.committed == Some(expected) }
-            }
+            std::cmp::Ordering::Greater => Joint::Gap { expected },
             std::cmp::Ordering::Less => {
                 *log = Log::at(first);
                 Joint::Back { expected }
@@ -103,6 +98,9 @@ impl Ledger {
         let Ok(place) = log.spans.binary_search_by(|open| open.id.cmp(&id)) else { return };
         let open = &mut log.spans[place];
         open.outcomes_left = open.outcomes_left.saturating_sub(outcomes);
+        if open.outcomes_left == 0 {
+            log.merge(place);
+        }
         while log.spans.front().is_some_and(|open| open.outcomes_left == 0) {
             if let Some(done) = log.spans.pop_front() {
                 log.written = done.end;
@@ -166,22 +164,28 @@ impl Ledger {
     pub fn watermarks(&self) -> impl Iterator<Item = (Partition, i64, i64)> + '_ {
         self.logs.iter().map(|(partition, log)| (*partition, log.written, log.durable))
     }
-
-    /// How many marks are kept, over all partitions.
-    pub fn marks(&self) -> usize {
-        self.logs.values().map(|log| log.marks.len()).sum()
-    }
 }
 
 impl Log {
     fn at(offset: i64) -> Self {
         Self {
-            committed: None,
             durable: offset,
             written: offset,
             expected: offset,
             spans: VecDeque::new(),
             marks: VecDeque::new(),
+        }
+    }
+
+    // A span that is done becomes one with its neighbours that are: behind one that is stuck there is no end of them.
+    fn merge(&mut self, place: usize) {
+        let done = |open: Option<&Open>| open.is_some_and(|open| open.outcomes_left == 0);
+        // Of two, the later one stays: it ends where both end.
+        if done(self.spans.get(place + 1)) {
+            self.spans.remove(place);
+        }
+        if place > 0 && done(self.spans.get(place - 1)) {
+            self.spans.remove(place - 1);
         }
     }
 

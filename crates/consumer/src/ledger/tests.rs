@@ -64,7 +64,7 @@ fn late_outcomes_never_meet_a_partition_that_came_back() {
 fn a_partition_that_starts_again_is_noticed_and_followed() {
     let mut ledger = Ledger::default();
     ledger.open(P, 100);
-    assert_eq!(ledger.begin(P, 120, 130, 1).1, Joint::Gap { expected: 100, after_commit: true });
+    assert_eq!(ledger.begin(P, 120, 130, 1).1, Joint::Gap { expected: 100 });
     let (again, joint) = ledger.begin(P, 0, 10, 1);
     assert_eq!(joint, Joint::Back { expected: 130 });
     ledger.settle(P, again, 1, at(0));
@@ -78,7 +78,26 @@ fn marks_stay_few_at_any_rate() {
         let (id, _) = ledger.begin(P, n, n + 1, 1);
         ledger.settle(P, id, 1, Duration::from_micros(u64::try_from(n).unwrap() * 100));
     }
-    assert!(ledger.marks() <= 161, "{} marks for 16 s", ledger.marks());
+    let marks = ledger.logs[&P].marks.len();
+    assert!(marks <= 161, "{marks} marks for 16 s");
+}
+
+#[test]
+fn spans_behind_a_stuck_one_are_kept_as_one() {
+    let mut ledger = Ledger::default();
+    let (stuck, _) = ledger.begin(P, 0, 10, 10);
+    let behind: Vec<_> = (1..1_000).map(|n| ledger.begin(P, n * 10, n * 10 + 10, 10).0).collect();
+    // In an order that leaves holes before it fills them.
+    let (even, odd): (Vec<_>, Vec<_>) = behind.into_iter().enumerate().partition(|(n, _)| n % 2 == 0);
+    for (_, id) in even.into_iter().chain(odd) {
+        assert!(ledger.knows(P, id));
+        ledger.settle(P, id, 10, at(1));
+    }
+    assert_eq!(ledger.logs[&P].spans.len(), 2, "the stuck one, and one for all behind it");
+    assert_eq!(ledger.advance(Duration::MAX), []);
+    ledger.settle(P, stuck, 10, at(2));
+    assert!(ledger.all_written());
+    assert_eq!(ledger.advance(Duration::MAX), [(P, 10_000)]);
 }
 
 // What the ledger must say, from a model that keeps every offset.

@@ -132,6 +132,15 @@ impl Shared {
         }
     }
 
+    fn begin_read(&self, partitions: &[Committed]) {
+        let mut gaps = locked(&self.gaps);
+        for known in partitions {
+            if let Some(committed) = known.offset {
+                gaps.begin(known.partition, committed);
+            }
+        }
+    }
+
     pub(super) fn note_read(&self, spans: &[Span]) {
         let mut gaps = locked(&self.gaps);
         for span in spans {
@@ -251,6 +260,7 @@ impl ConsumerContext for Context {
         let committed = consumer.committed_offsets((*list).clone(), Duration::from_secs(3));
         let partitions =
             committed.map_or_else(|_| self.shared.partitions(list), |list| self.shared.partitions(&list));
+        self.shared.begin_read(&partitions);
         self.shared.tell(Control::Assigned(partitions));
     }
 }

@@ -17,6 +17,11 @@ pub(super) struct Gaps {
 }
 
 impl Gaps {
+    /// Reading begins at the committed offset: nothing was read there yet.
+    pub(super) fn begin(&mut self, partition: Partition, committed: i64) {
+        self.next.insert(partition, committed);
+    }
+
     /// Offsets from `first` up to `end` were read.
     pub(super) fn read(&mut self, partition: Partition, first: i64, end: i64) {
         let Some(expected) = self.next.insert(partition, end) else { return };
@@ -70,6 +75,22 @@ mod tests {
         gaps.read(A, 0, 10);
         gaps.read(A, 30, 40);
         assert_eq!(gaps.deleted(&BTreeMap::from([(A, 500)])), [(A, 10..30)]);
+    }
+
+    #[test]
+    fn a_jump_behind_the_committed_offset_is_told_only_where_offsets_were_deleted() {
+        let mut gaps = Gaps::default();
+        for partition in [A, B] {
+            gaps.begin(partition, 100);
+            gaps.read(partition, 120, 130);
+        }
+        // A: the rest of its log was compacted, or is a transaction's marker.
+        let lows = BTreeMap::from([(A, 40), (B, 120)]);
+        assert_eq!(gaps.deleted(&lows), [(B, 100..120)]);
+        // Assigned again, without a jump.
+        gaps.begin(B, 130);
+        gaps.read(B, 130, 140);
+        assert_eq!(gaps.deleted(&lows), []);
     }
 
     #[test]
