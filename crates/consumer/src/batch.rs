@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::ledger::SpanId;
+use crate::ledger::{Ledger, SpanId};
 use crate::message::{Chunk, Partition};
 use crate::rows::Rows;
 
@@ -44,6 +44,11 @@ pub struct Origin {
 }
 
 impl Batch {
+    /// Whether the ledger still waits for one of the messages: those of one partition may be void, and the rest not.
+    pub fn is_current(&self, ledger: &Ledger) -> bool {
+        self.origins.iter().any(|origin| ledger.knows(origin.partition, origin.span))
+    }
+
     /// Two halves, to find the one row that is refused; `None` for a single row.
     pub fn split(self) -> Result<(Self, Self), Self> {
         let middle = self.rows.len() / 2;

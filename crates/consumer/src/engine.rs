@@ -313,7 +313,9 @@ impl Engine {
     fn written(&mut self, Written { batch, fate }: Written) {
         match fate {
             // An outcome of before a rewind: the messages are read again, and count then.
-            Fate::Acknowledged(_) | Fate::Refused(_) if !self.current(&batch) => self.batcher.recycle(batch),
+            Fate::Acknowledged(_) | Fate::Refused(_) if !batch.is_current(&self.ledger) => {
+                self.batcher.recycle(batch);
+            }
             Fate::Acknowledged(at) => self.acknowledged(batch, at),
             // Every write of a void epoch ends here; the ledger has forgotten its spans.
             Fate::Void => self.batcher.recycle(batch),
@@ -370,15 +372,12 @@ impl Engine {
         }
     }
 
-    // Whether the ledger still waits for the batch's messages.
-    fn current(&self, batch: &Batch) -> bool {
-        batch.origins.first().is_some_and(|origin| self.ledger.knows(origin.partition, origin.span))
-    }
-
     // Everything in flight is void from here on. Returns where reading has to go on.
     fn new_epoch(&mut self) -> Vec<(Partition, i64)> {
         self.void.cancel();
         self.void = CancellationToken::new();
+        // A new one: what is still heard of the void writes goes nowhere.
+        self.write_trouble = Arc::default();
         // A node that joined is what began this epoch, maybe.
         self.replicas = replicas(&self.store, &self.targets);
         self.batcher = batcher(&self.settings, &self.targets, &self.replicas);

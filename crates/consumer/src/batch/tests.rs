@@ -51,6 +51,27 @@ fn a_refused_batch_splits_down_to_the_single_row() {
 }
 
 #[test]
+fn a_batch_counts_while_one_of_its_messages_is_waited_for() {
+    const RECREATED: Partition = Partition { topic: 0, number: 1 };
+    let mut ledger = Ledger::default();
+    let mut batcher = Batcher::new(Limits { rows: 8, bytes: 1_000 }, [(1, 1)]);
+    for partition in [RECREATED, P] {
+        let (span, _) = ledger.begin(partition, 50, 51, 1);
+        let start = batcher.rows(0).bytes.len();
+        batcher.rows(0).push(Cell::UNSET);
+        let chunk = Arc::new(Chunk::default());
+        batcher.pushed(0, 0, start, Origin { chunk, place: 0, partition, span });
+    }
+    let batch = batcher.next(true).unwrap();
+    // Its topic was recreated: what was read of it is void.
+    ledger.begin(RECREATED, 0, 1, 1);
+    assert!(!ledger.knows(RECREATED, batch.origins[0].span));
+    assert!(batch.is_current(&ledger));
+    ledger.rewind();
+    assert!(!batch.is_current(&ledger));
+}
+
+#[test]
 fn a_row_of_a_rare_group_does_not_wait_for_ever() {
     let mut batcher = Batcher::new(Limits { rows: 2, bytes: 1_000 }, [(1, 3)]);
     push_into(&mut batcher, 0, 1, 0, 10);

@@ -9,6 +9,7 @@ use super::{Engine, Settled, Verdict};
 use crate::backoff::Backoff;
 use crate::batch::{Batch, Origin};
 use crate::decode::{Class, DataError};
+use crate::locked;
 use crate::plan::Plan;
 use crate::route::Route;
 use crate::routes::{Misfit, Target, targets};
@@ -66,9 +67,11 @@ impl Engine {
         let Some(origin) = batch.origins.first().cloned() else { return };
         match verdict {
             // Judged in an epoch that has ended: it is read again.
-            _ if !self.current(&batch) => {}
+            _ if !batch.is_current(&self.ledger) => {}
             Verdict::Taken(at) => self.acknowledged(batch, at),
             Verdict::Row => {
+                // The cluster has just taken another row.
+                *locked(&self.write_trouble) = None;
                 let plan = &self.targets[batch.plan].plan;
                 let largest = largest_cell(&batch, plan);
                 let reason = format!("{} refused the row: {reason}{largest}", plan.table);
