@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use metrics::counter;
 use service::Service;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -45,6 +46,8 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(3);
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 /// Dead letters on their way at most: more poison than that is taken in as it is acknowledged.
 const DEAD_LETTERS_MAX: usize = 1_000;
+/// Refused rows that are judged at once: each reads the schema and prepares every statement again.
+const JUDGES: usize = 4;
 const POLLING_ENDED: &str =
     "the thread that polls kafka has ended; a restart goes on from the committed offsets";
 
@@ -102,6 +105,7 @@ struct Engine {
     letters: JoinSet<Settled>,
     probe: JoinSet<Result<Answer, WriteError>>,
     suspects: JoinSet<(Batch, String, Verdict)>,
+    judges: Arc<Semaphore>,
     schema: JoinSet<Result<Vec<Target>, Misfit>>,
     probe_failures: u32,
     seeks_left: u32,
@@ -189,6 +193,7 @@ impl Engine {
             letters: JoinSet::new(),
             probe: JoinSet::new(),
             suspects: JoinSet::new(),
+            judges: Arc::new(Semaphore::new(JUDGES)),
             schema: JoinSet::new(),
             probe_failures: 0,
             seeks_left: 0,

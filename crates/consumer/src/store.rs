@@ -131,13 +131,24 @@ impl Store {
         outcome.map(drop).map_err(|error| error::of_execution(&error))
     }
 
+    /// Whether all nodes that can be asked know the same schema.
+    pub async fn is_schema_agreed(&self) -> bool {
+        matches!(self.session().check_schema_agreement().await, Ok(Some(_)))
+    }
+
     /// Writes one row, to see whether the cluster takes any.
     ///
     /// # Errors
     /// As for [`Store::write`].
-    pub async fn write_probe(&self, writer: &str, now_ms: i64) -> Result<(), WriteError> {
+    pub async fn write_probe(
+        &self,
+        writer: &str,
+        now_ms: i64,
+        with: route::Consistency,
+    ) -> Result<(), WriteError> {
         let mut row = Statement::new(format!("INSERT INTO {PROBE_TABLE} (writer, sent_at) VALUES (?, ?)"));
         row.set_is_idempotent(true);
+        row.set_consistency(consistency(with));
         let written = self.session().query_unpaged(row, (writer, CqlTimestamp(now_ms))).await;
         written.map(drop).map_err(|error| error::of_execution(&error))
     }
@@ -147,7 +158,7 @@ impl Store {
     /// # Errors
     /// The write of the probe row failed.
     pub async fn probe(&self, writer: &str, now_ms: i64) -> Result<Answer, WriteError> {
-        self.write_probe(writer, now_ms).await?;
+        self.write_probe(writer, now_ms, route::Consistency::LocalQuorum).await?;
         let session = self.session();
         let state = session.get_cluster_state();
         let mut answer = Answer::new();

@@ -11,10 +11,10 @@ use crate::batch::{Batch, Origin};
 use crate::decode::{Class, DataError};
 use crate::locked;
 use crate::plan::Plan;
-use crate::route::Route;
+use crate::route::{Consistency, Route};
 use crate::routes::{Misfit, Target, targets};
 use crate::rows::CellValue;
-use crate::store::{Store, WriteError};
+use crate::store::{Insert, Store};
 
 impl Engine {
     // A data error: the message becomes a dead letter, and has its outcome when Kafka has that.
@@ -53,9 +53,15 @@ impl Engine {
         let target = self.targets[batch.plan].clone();
         let writer = self.settings.consumer.group.clone();
         let void = self.void.clone();
+        let judges = Arc::clone(&self.judges);
         self.suspects.spawn(async move {
+            let judged = async {
+                // The semaphore is never closed.
+                let _turn = judges.acquire().await;
+                judge(&store, &routes, &target, &batch, &writer).await
+            };
             let verdict = tokio::select! {
-                verdict = judge(&store, &routes, &target, &batch, &writer) => verdict,
+                verdict = judged => verdict,
                 // The batch is no longer current, which is what counts then.
                 () = void.cancelled() => Verdict::Row,
             };
@@ -82,29 +88,59 @@ impl Engine {
     }
 }
 
-// The row is at fault only if the route still fits, the cluster takes another row, and refuses this one again.
+// The row is at fault only if the cluster refuses it, takes another, and the route fits its table before and after.
 async fn judge(store: &Store, routes: &[Route], target: &Target, batch: &Batch, writer: &str) -> Verdict {
     let mut backoff = Backoff::default();
+    let mut refused = false;
     loop {
-        match targets(store, routes).await {
-            Err(Misfit::Store(WriteError::Unavailable(_))) => {}
+        match still_fits(store, routes, target, batch.plan).await {
             Err(misfit) => return Verdict::Table(misfit),
-            // It fits, but differently: rows that were decoded by the old plan are void.
-            Ok(targets) if *targets[batch.plan].plan != *target.plan => {
-                return Verdict::Table(Misfit::Changed);
+            Ok(Some(_)) if refused => return Verdict::Row,
+            // A column may have been away for a moment: it is tried again.
+            Ok(Some(insert)) if takes_rows(store, target, writer).await => {
+                match store.write(&insert, &batch.rows).await {
+                    Ok(()) => return Verdict::Taken(Instant::now()),
+                    Err(error) => refused = !error.may_pass(),
+                }
+                if refused {
+                    continue;
+                }
             }
-            // A full disk refuses every row with the code of a bad one.
-            Ok(_) if store.write_probe(writer, chrono::Utc::now().timestamp_millis()).await.is_err() => {}
-            // It fits again, or has all the time: a column may have been away for a moment.
-            Ok(targets) => match store.write(&targets[batch.plan].insert, &batch.rows).await {
-                Ok(()) => return Verdict::Taken(Instant::now()),
-                Err(WriteError::Refused(_) | WriteError::Failed(_)) => return Verdict::Row,
-                Err(WriteError::Unavailable(_)) => {}
-            },
+            Ok(_) => refused = false,
         }
-        // The cluster does not answer, or takes nothing: no verdict yet.
+        // The cluster does not answer, or takes nothing, or does not agree: no verdict yet.
         tokio::time::sleep(backoff.next(rand::random())).await;
     }
+}
+
+// The statement, if the route still fits its table; `None` while that is not known, or not on all nodes.
+async fn still_fits(
+    store: &Store,
+    routes: &[Route],
+    target: &Target,
+    plan: usize,
+) -> Result<Option<Arc<Insert>>, Misfit> {
+    if !store.is_schema_agreed().await {
+        return Ok(None);
+    }
+    match targets(store, routes).await {
+        Err(Misfit::Store(error)) if error.may_pass() => Ok(None),
+        Err(misfit) => Err(misfit),
+        // It fits, but differently: rows that were decoded by the old plan are void.
+        Ok(targets) if *targets[plan].plan != *target.plan => Err(Misfit::Changed),
+        Ok(targets) => Ok(Some(Arc::clone(&targets[plan].insert))),
+    }
+}
+
+// A full disk, or a consistency that is not allowed, refuses every row with the code of a bad one.
+async fn takes_rows(store: &Store, target: &Target, writer: &str) -> bool {
+    let now_ms = chrono::Utc::now().timestamp_millis();
+    let as_the_route = store.write_probe(writer, now_ms, target.plan.consistency).await;
+    // The probes' keyspace may have fewer replicas than the route's consistency asks for: that is no refusal.
+    if as_the_route.is_err_and(|error| !error.may_pass()) {
+        return false;
+    }
+    store.write_probe(writer, now_ms, Consistency::LocalQuorum).await.is_ok()
 }
 
 // Oversized keys are what servers refuse most; their message does not name the column.

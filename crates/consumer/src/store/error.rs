@@ -33,6 +33,18 @@ pub enum WriteError {
     Failed(String),
 }
 
+impl WriteError {
+    /// Whether it says nothing of the rows or their table, and may pass by itself.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+/// Guardrails that refuse good rows, for what a node or its settings are: a replica's full disk, the consistency, the
+/// WRITETIME in each statement. They answer with the code of a bad row.
+const GUARDRAILS_OF_THE_CLUSTER: [&str; 3] =
+    ["replica_disk_usage", "write_consistency_levels", "user_timestamps"];
+
 pub(super) fn of_connect(error: &NewSessionError, settings: &Cassandra) -> ConnectError {
     let points = &settings.contact_points;
     if let NewSessionError::MetadataError(MetadataError::ConnectionPoolError(ConnectionPoolError::Broken {
@@ -85,7 +97,8 @@ pub(super) fn of_execution(error: &ExecutionError) -> WriteError {
 
 fn of_attempt(error: &RequestAttemptError, text: String) -> WriteError {
     match error {
-        RequestAttemptError::DbError(kind, _) => match kind {
+        RequestAttemptError::DbError(kind, message) => match kind {
+            DbError::Invalid if is_of_the_cluster(message) => WriteError::Unavailable(text),
             DbError::Invalid | DbError::SyntaxError | DbError::ConfigError => WriteError::Refused(text),
             DbError::ServerError | DbError::ProtocolError | DbError::FunctionFailure { .. } => {
                 WriteError::Failed(text)
@@ -97,5 +110,43 @@ fn of_attempt(error: &RequestAttemptError, text: String) -> WriteError {
         }
         RequestAttemptError::RepreparedIdChanged { .. } => WriteError::Refused(text),
         _ => WriteError::Unavailable(text),
+    }
+}
+
+// The message begins with the guardrail's name: `Guardrail.decorateMessage` of Cassandra since 4.1.
+fn is_of_the_cluster(message: &str) -> bool {
+    let name = message.strip_prefix("Guardrail ").and_then(|rest| rest.split_once(" violated: "));
+    name.is_some_and(|(name, _)| GUARDRAILS_OF_THE_CLUSTER.contains(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(kind: DbError, message: &str) -> WriteError {
+        of_execution(&ExecutionError::LastAttemptError(RequestAttemptError::DbError(
+            kind,
+            message.to_owned(),
+        )))
+    }
+
+    #[test]
+    fn invalid_is_of_the_row_unless_the_cluster_says_it_of_itself() {
+        for of_cluster in [
+            "Guardrail replica_disk_usage violated: Write request failed because disk usage exceeds failure threshold",
+            "Guardrail write_consistency_levels violated: Provided values [LOCAL_QUORUM] are not allowed for write \
+             consistency levels (disallowed values are: [LOCAL_QUORUM])",
+            "Guardrail user_timestamps violated: User provided timestamps (USING TIMESTAMP) is not allowed",
+        ] {
+            assert!(matches!(said(DbError::Invalid, of_cluster), WriteError::Unavailable(_)), "{of_cluster}");
+        }
+        for of_row in [
+            "Key length of 70000 is longer than maximum of 65535",
+            "Batch too large",
+            "Guardrail column_value_size violated: Value of column v has size 2MiB, this exceeds the failure threshold \
+             of 1MiB.",
+        ] {
+            assert!(matches!(said(DbError::Invalid, of_row), WriteError::Refused(_)), "{of_row}");
+        }
     }
 }
