@@ -20,11 +20,6 @@ impl Backoff {
         self.failures += 1;
         ceiling.mul_f64(random.clamp(0.0, 1.0))
     }
-
-    /// How many attempts have failed.
-    pub fn failures(&self) -> u32 {
-        self.failures
-    }
 }
 
 #[cfg(test)]

@@ -38,7 +38,8 @@ use crate::route::Route;
 use crate::routes::{Misfit, Target};
 use crate::settings::Settings;
 use crate::store::{Store, WriteError};
-use crate::write::{Fate, Written, write};
+use crate::window::Window;
+use crate::write::{Fate, STALE_AFTER, Written, write};
 
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// What a revocation or the shutdown gives to writes in flight.
@@ -102,6 +103,8 @@ struct Engine {
     leaving: Option<Leaving>,
 
     writes: JoinSet<Written>,
+    /// How many of them may be in flight.
+    window: Arc<Mutex<Window>>,
     letters: JoinSet<Settled>,
     probe: JoinSet<Result<Answer, WriteError>>,
     suspects: JoinSet<(Batch, String, Verdict)>,
@@ -150,6 +153,8 @@ enum Verdict {
     Row,
     /// The table.
     Table(Misfit),
+    /// Not known for so long that the row has to be decoded again.
+    Stale,
 }
 
 impl Engine {
@@ -174,6 +179,7 @@ impl Engine {
             batcher: batcher(&settings, &targets, &replicas),
             replicas,
             horizon: Horizon::new(settings.consumer.durable_after),
+            window: Arc::new(Mutex::new(Window::new(settings.consumer.in_flight))),
             settings,
             routes: routes.into(),
             store,
@@ -304,15 +310,23 @@ impl Engine {
         if self.phase != Phase::Writing {
             return;
         }
-        while self.writes.len() < self.settings.consumer.in_flight {
+        while self.writes.len() < locked(&self.window).allowed() {
             let Some(batch) = self.batcher.next(dry) else { break };
-            let trouble = Arc::clone(&self.write_trouble);
-            let note = move |reason| {
-                *locked(&trouble) = Some(reason);
+            let (trouble, window) = (Arc::clone(&self.write_trouble), Arc::clone(&self.window));
+            let note = move |error: &WriteError| {
+                if matches!(error, WriteError::Overloaded(_)) {
+                    locked(&window).overloaded();
+                }
+                *locked(&trouble) = Some(error.to_string());
             };
-            let target = self.targets[batch.plan].clone();
-            self.writes.spawn(write(Arc::clone(&self.store), target, batch, self.void.clone(), note));
+            let (store, target) = (Arc::clone(&self.store), self.targets[batch.plan].clone());
+            self.writes.spawn(write(store, target, batch, self.void.clone(), self.stale_after(), note));
         }
+    }
+
+    // Of all rows, where those of any route expire: they wait behind the others.
+    fn stale_after(&self) -> Option<Duration> {
+        self.targets.iter().any(|target| target.plan.expires()).then_some(STALE_AFTER)
     }
 
     fn written(&mut self, Written { batch, fate }: Written) {
@@ -321,9 +335,15 @@ impl Engine {
             Fate::Acknowledged(_) | Fate::Refused(_) if !batch.is_current(&self.ledger) => {
                 self.batcher.recycle(batch);
             }
-            Fate::Acknowledged(at) => self.acknowledged(batch, at),
+            Fate::Acknowledged(at) => {
+                locked(&self.window).succeeded();
+                self.acknowledged(batch, at);
+            }
+            // What is left of their time to live is less by now. The rewind voids all that is in flight, and what is
+            // read again has its own half minute: there is no second rewind before that.
+            Fate::Stale if batch.is_current(&self.ledger) => self.rewind(),
             // Every write of a void epoch ends here; the ledger has forgotten its spans.
-            Fate::Void => self.batcher.recycle(batch),
+            Fate::Stale | Fate::Void => self.batcher.recycle(batch),
             Fate::Refused(reason) => match batch.split() {
                 Ok((left, right)) => {
                     self.batcher.again(right);

@@ -29,6 +29,7 @@ pub mod rows;
 pub mod schema;
 pub mod settings;
 pub mod store;
+pub mod window;
 pub mod write;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

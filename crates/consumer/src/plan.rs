@@ -97,8 +97,12 @@ pub(crate) struct WriteTimeField {
 impl Plan {
     /// Cells of a row: the columns, the WRITETIME, the TTL.
     pub fn width(&self) -> usize {
-        let ttl = self.ttl_s.is_some() || self.ttl_field.is_some();
-        self.columns.len() + usize::from(!self.statement.is_empty()) + usize::from(ttl)
+        self.columns.len() + usize::from(!self.statement.is_empty()) + usize::from(self.expires())
+    }
+
+    /// Whether the statement binds a TTL: what was left of it when the row was decoded.
+    pub fn expires(&self) -> bool {
+        self.ttl_s.is_some() || self.ttl_field.is_some()
     }
 
     /// The plan for this message: without a value it may be the one that deletes.
@@ -265,7 +269,7 @@ impl Plan {
     fn insert(&self, table: &Table) -> String {
         let names: Vec<_> = self.columns.iter().map(|column| quoted(&column.name)).collect();
         let marks: Vec<_> = self.columns.iter().map(|column| mark(column, table)).collect();
-        let ttl = if self.ttl_s.is_some() || self.ttl_field.is_some() { " AND TTL ?" } else { "" };
+        let ttl = if self.expires() { " AND TTL ?" } else { "" };
         let (table, names, marks) = (table_name(&self.table), names.join(", "), marks.join(", "));
         format!("INSERT INTO {table} ({names}) VALUES ({marks}) USING TIMESTAMP ?{ttl}")
     }

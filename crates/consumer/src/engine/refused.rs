@@ -1,7 +1,7 @@
 //! What cannot be stored: rows that the table refuses, and messages that never become a row.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::debug;
 
@@ -53,12 +53,13 @@ impl Engine {
         let target = self.targets[batch.plan].clone();
         let writer = self.settings.consumer.group.clone();
         let void = self.void.clone();
+        let stale_after = self.stale_after();
         let judges = Arc::clone(&self.judges);
         self.suspects.spawn(async move {
             let judged = async {
                 // The semaphore is never closed.
                 let _turn = judges.acquire().await;
-                judge(&store, &routes, &target, &batch, &writer).await
+                judge(&store, &routes, &target, &batch, &writer, stale_after).await
             };
             let verdict = tokio::select! {
                 verdict = judged => verdict,
@@ -84,12 +85,21 @@ impl Engine {
                 self.bury(batch.plan, origin, DataError { class: Class::Refused, reason });
             }
             Verdict::Table(misfit) => self.misfit(&misfit),
+            Verdict::Stale => self.rewind(),
         }
     }
 }
 
 // The row is at fault only if the cluster refuses it, takes another, and the route fits its table before and after.
-async fn judge(store: &Store, routes: &[Route], target: &Target, batch: &Batch, writer: &str) -> Verdict {
+async fn judge(
+    store: &Store,
+    routes: &[Route],
+    target: &Target,
+    batch: &Batch,
+    writer: &str,
+    stale_after: Option<Duration>,
+) -> Verdict {
+    let began = Instant::now();
     let mut backoff = Backoff::default();
     let mut refused = false;
     loop {
@@ -109,6 +119,9 @@ async fn judge(store: &Store, routes: &[Route], target: &Target, batch: &Batch, 
             Ok(_) => refused = false,
         }
         // The cluster does not answer, or takes nothing, or does not agree: no verdict yet.
+        if stale_after.is_some_and(|limit| began.elapsed() >= limit) {
+            return Verdict::Stale;
+        }
         tokio::time::sleep(backoff.next(rand::random())).await;
     }
 }

@@ -25,6 +25,9 @@ pub enum WriteError {
     /// The cluster cannot take it now: try again.
     #[error("{0}")]
     Unavailable(String),
+    /// The cluster cannot take so much now: try again, and less at once.
+    #[error("{0}")]
+    Overloaded(String),
     /// The cluster will not take it: a row is at fault, or the table has changed.
     #[error("{0}")]
     Refused(String),
@@ -36,7 +39,7 @@ pub enum WriteError {
 impl WriteError {
     /// Whether it says nothing of the rows or their table, and may pass by itself.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::Overloaded(_))
     }
 }
 
@@ -91,6 +94,7 @@ pub(super) fn of_execution(error: &ExecutionError) -> WriteError {
         ExecutionError::BadQuery(BadQuery::ValuesTooLongForKey(..) | BadQuery::SerializationError(_)) => {
             WriteError::Refused(chain(error))
         }
+        ExecutionError::RequestTimeout(_) => WriteError::Overloaded(chain(error)),
         _ => WriteError::Unavailable(chain(error)),
     }
 }
@@ -99,6 +103,7 @@ fn of_attempt(error: &RequestAttemptError, text: String) -> WriteError {
     match error {
         RequestAttemptError::DbError(kind, message) => match kind {
             DbError::Invalid if is_of_the_cluster(message) => WriteError::Unavailable(text),
+            DbError::Overloaded | DbError::WriteTimeout { .. } => WriteError::Overloaded(text),
             DbError::Invalid | DbError::SyntaxError | DbError::ConfigError => WriteError::Refused(text),
             DbError::ServerError | DbError::ProtocolError | DbError::FunctionFailure { .. } => {
                 WriteError::Failed(text)
@@ -121,6 +126,9 @@ fn is_of_the_cluster(message: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use scylla::errors::WriteType;
+    use scylla::statement::Consistency;
+
     use super::*;
 
     fn said(kind: DbError, message: &str) -> WriteError {
@@ -148,5 +156,21 @@ mod tests {
         ] {
             assert!(matches!(said(DbError::Invalid, of_row), WriteError::Refused(_)), "{of_row}");
         }
+    }
+
+    #[test]
+    fn a_server_with_too_much_to_do_is_told_from_one_that_is_away() {
+        let timeout = DbError::WriteTimeout {
+            consistency: Consistency::LocalQuorum,
+            received: 0,
+            required: 1,
+            write_type: WriteType::UnloggedBatch,
+        };
+        assert!(matches!(said(timeout, "timed out"), WriteError::Overloaded(_)));
+        assert!(matches!(said(DbError::Overloaded, "overloaded"), WriteError::Overloaded(_)));
+        let unanswered = ExecutionError::RequestTimeout(std::time::Duration::from_secs(10));
+        assert!(matches!(of_execution(&unanswered), WriteError::Overloaded(_)));
+        let away = DbError::Unavailable { consistency: Consistency::LocalQuorum, required: 2, alive: 1 };
+        assert!(matches!(said(away, "cannot achieve consistency"), WriteError::Unavailable(_)));
     }
 }
