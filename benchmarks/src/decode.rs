@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use chrono::Utc;
-use consumer::batch::{Batch, Batcher, Limits, Origin};
+use consumer::batch::{Batch, Batcher, Limits, Origin, Shape};
 use consumer::decode::{Decoded, Decoder};
 use consumer::ledger::Ledger;
 use consumer::message::{Chunk, Partition};
@@ -30,7 +30,7 @@ const ROUNDS: usize = 5;
 const CHUNK: usize = 512;
 const PARTITIONS: usize = 6;
 const IN_FLIGHT: usize = 8;
-const LIMITS: Limits = Limits { rows: 32, bytes: 40 * 1024 };
+const LIMITS: Limits = Limits { rows: 32, bytes: 48 * 1024 };
 
 struct Input {
     messages: Messages,
@@ -129,7 +129,7 @@ fn into_rows(input: &Input) -> Result<u64> {
 // As the engine does it, with the writers replaced by a queue that gives each batch back after a while.
 fn into_batches(input: &Input) -> Result<u64> {
     let mut decoder = Decoder::default();
-    let mut batcher = Batcher::new(LIMITS, [(input.plan.width(), 1)]);
+    let mut batcher = Batcher::new(LIMITS, [Shape::of(&input.plan, 1)]);
     let mut ledger = Ledger::default();
     let mut writing: VecDeque<Batch> = VecDeque::new();
     let mut done = 0;

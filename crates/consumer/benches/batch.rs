@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use consumer::batch::{Batch, Batcher, Limits, Origin};
+use consumer::batch::{Batch, Batcher, Limits, Origin, Shape};
 use consumer::ledger::{Ledger, SpanId};
 use consumer::message::{Chunk, Partition};
 use consumer::rows::Cell;
@@ -14,6 +14,7 @@ const ROWS: usize = 4_096;
 const COLUMNS: usize = 12;
 const CELL: [u8; 25] = [b'x'; 25];
 const PARTITION: Partition = Partition { topic: 0, number: 0 };
+const SHAPE: Shape = Shape { width: COLUMNS, overhead: 290, groups: 1 };
 
 fn main() {
     divan::main();
@@ -38,8 +39,8 @@ fn push(batcher: &mut Batcher, plan: usize, origin: Origin) {
 /// Rows into batches of that many rows, of which eight are being written; one plan and five.
 #[divan::bench(args = [8, 32, 64], consts = [1, 5])]
 fn fill_and_recycle<const PLANS: usize>(bencher: Bencher, rows: usize) {
-    let limits = Limits { rows, bytes: 40 * 1024 };
-    let mut batcher = Batcher::new(limits, [(COLUMNS, 1); PLANS]);
+    let limits = Limits { rows, bytes: 48 * 1024 };
+    let mut batcher = Batcher::new(limits, [SHAPE; PLANS]);
     let (chunk, span) = (Arc::new(Chunk::default()), span());
     let mut writing: VecDeque<Batch> = VecDeque::new();
     bencher.counter(ItemsCount::new(ROWS)).bench_local(move || {
@@ -64,7 +65,7 @@ fn split_to_single_rows(bencher: Bencher, rows: usize) {
     let (chunk, span) = (Arc::new(Chunk::default()), span());
     bencher
         .with_inputs(|| {
-            let mut batcher = Batcher::new(Limits { rows, bytes: 1 << 20 }, [(COLUMNS, 1)]);
+            let mut batcher = Batcher::new(Limits { rows, bytes: 1 << 20 }, [SHAPE]);
             for place in 0..rows {
                 let origin = Origin { chunk: Arc::clone(&chunk), place, partition: PARTITION, span };
                 push(&mut batcher, 0, origin);

@@ -8,15 +8,35 @@ use std::sync::Arc;
 
 use crate::ledger::{Ledger, SpanId};
 use crate::message::{Chunk, Partition};
+use crate::plan::Plan;
 use crate::rows::Rows;
+use crate::server_size::overhead_max;
 
 /// The largest batch.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Rows; a row that exceeds the bytes by itself goes alone.
     pub rows: usize,
-    /// Bytes of cells.
+    /// Bytes as the server counts them, at most: of the values, and of what it adds to each row.
     pub bytes: usize,
+}
+
+/// What the rows of a plan are like.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// Cells of a row.
+    pub width: usize,
+    /// Bytes that the server adds to those of a row's values.
+    pub overhead: usize,
+    /// How many groups of replicas the rows go to.
+    pub groups: usize,
+}
+
+impl Shape {
+    /// Of this plan, whose rows go to so many groups.
+    pub fn of(plan: &Plan, groups: usize) -> Self {
+        Self { width: plan.width(), overhead: overhead_max(plan), groups }
+    }
 }
 
 /// Rows of one table, and where each came from.
@@ -72,6 +92,8 @@ const OPEN_BATCHES: usize = 64;
 #[derive(Debug)]
 pub struct Batcher {
     limits: Limits,
+    /// Each plan's bytes a row beside the values.
+    overheads: Vec<usize>,
     /// Each plan's batches, one a group; a row is decoded into the first of them.
     open: Vec<Vec<Open>>,
     pushed: u64,
@@ -87,16 +109,18 @@ struct Open {
 }
 
 impl Batcher {
-    /// A batcher for plans whose rows have these widths, and go into so many groups.
-    pub fn new(limits: Limits, plans: impl IntoIterator<Item = (usize, usize)>) -> Self {
+    /// A batcher for plans whose rows are like this.
+    pub fn new(limits: Limits, plans: impl IntoIterator<Item = Shape>) -> Self {
         let empty = |plan, width| Open {
             batch: Batch { plan, rows: Rows::new(width), origins: Vec::new() },
             since: 0,
         };
-        let open = plans.into_iter().enumerate();
-        let open =
-            open.map(|(plan, (width, groups))| (0..groups.max(1)).map(|_| empty(plan, width)).collect());
-        Self { limits, open: open.collect(), pushed: 0, full: VecDeque::new(), spare: Vec::new() }
+        let (mut overheads, mut open) = (Vec::new(), Vec::new());
+        for (plan, shape) in plans.into_iter().enumerate() {
+            overheads.push(shape.overhead);
+            open.push((0..shape.groups.max(1)).map(|_| empty(plan, shape.width)).collect());
+        }
+        Self { limits, overheads, open, pushed: 0, full: VecDeque::new(), spare: Vec::new() }
     }
 
     /// The rows that the next row of that plan is decoded into; call [`Batcher::pushed`] when one was.
@@ -127,8 +151,10 @@ impl Batcher {
 
     fn arrived(&mut self, plan: usize, group: usize, start: usize, origin: Origin) {
         let limits = self.limits;
+        let overhead = self.overheads[plan];
+        let size = |rows: &Rows| rows.bytes.len() + rows.len() * overhead;
         let batch = &mut self.open[plan][group].batch;
-        if batch.rows.bytes.len() > limits.bytes && batch.rows.len() > 1 {
+        if size(&batch.rows) > limits.bytes && batch.rows.len() > 1 {
             // The row is one too many: it opens the next batch.
             let mut last = Rows::new(batch.rows.width());
             batch.rows.move_last(start, &mut last);
@@ -141,7 +167,7 @@ impl Batcher {
             *since = self.pushed;
         }
         batch.origins.push(origin);
-        if batch.rows.len() >= limits.rows || batch.rows.bytes.len() >= limits.bytes {
+        if batch.rows.len() >= limits.rows || size(&batch.rows) >= limits.bytes {
             self.close(plan, group);
         }
     }

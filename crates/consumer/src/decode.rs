@@ -31,6 +31,13 @@ pub struct DataError {
     pub reason: String,
 }
 
+impl DataError {
+    /// A row whose values have more bytes than `consumer.row_bytes_max`.
+    pub fn too_large(bytes: usize, bytes_max: usize) -> Self {
+        Class::Value.error(format!("the row has {bytes} bytes, consumer.row_bytes_max is {bytes_max}"))
+    }
+}
+
 /// Kinds of data errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Class {

@@ -24,9 +24,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
-use crate::batch::{Batch, Batcher, Limits, Origin};
+use crate::batch::{Batch, Batcher, Limits, Origin, Shape};
 use crate::dead_letter::DeadLetters;
-use crate::decode::{Class, DataError, Decoded, Decoder};
+use crate::decode::{DataError, Decoded, Decoder};
 use crate::horizon::{Answer, Horizon};
 use crate::ledger::{Joint, Ledger, SpanId};
 use crate::locked;
@@ -289,8 +289,7 @@ impl Engine {
                 let largest = self.settings.consumer.row_bytes_max;
                 if size > largest {
                     rows.pop(before);
-                    let reason = format!("the row has {size} bytes, consumer.row_bytes_max is {largest}");
-                    self.bury(plan, origin, DataError { class: Class::Value, reason });
+                    self.bury(plan, origin, DataError::too_large(size, largest));
                 } else {
                     let group = self.replicas[plan].group(rows, &self.targets[plan].plan.partition_key);
                     self.batcher.pushed(plan, group, before, origin);
@@ -445,8 +444,8 @@ impl Engine {
 
 fn batcher(settings: &Settings, targets: &[Target], replicas: &[Replicas]) -> Batcher {
     let limits = Limits { rows: settings.consumer.batch_rows, bytes: settings.consumer.batch_bytes };
-    let groups = replicas.iter().map(Replicas::groups);
-    Batcher::new(limits, targets.iter().map(|target| target.plan.width()).zip(groups))
+    let plans = targets.iter().zip(replicas);
+    Batcher::new(limits, plans.map(|(target, replicas)| Shape::of(&target.plan, replicas.groups())))
 }
 
 // The groups of each target's rows.

@@ -27,6 +27,7 @@ pub mod route;
 pub mod routes;
 pub mod rows;
 pub mod schema;
+pub mod server_size;
 pub mod settings;
 pub mod store;
 pub mod window;

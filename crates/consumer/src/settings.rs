@@ -86,7 +86,7 @@ pub struct Consumer {
     pub durable_after: Duration,
     /// Rows a batch at most.
     pub batch_rows: usize,
-    /// Bytes a batch at most; below the server's `batch_size_fail_threshold` (50 KiB).
+    /// Bytes of a batch at most, as the server counts them; below its `batch_size_fail_threshold` (50 KiB).
     pub batch_bytes: usize,
     /// Batches that are being written at most.
     pub in_flight: usize,
@@ -109,7 +109,7 @@ impl Default for Consumer {
             csv_sync_every: Duration::from_secs(1),
             durable_after: Duration::from_secs(16),
             batch_rows: 32,
-            batch_bytes: 40 * 1024,
+            batch_bytes: 48 * 1024,
             in_flight: 8,
             buffer_bytes: 16 * 1024 * 1024,
             row_bytes_max: 8 * 1024 * 1024,

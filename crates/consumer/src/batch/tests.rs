@@ -5,8 +5,12 @@ use proptest::prelude::*;
 use super::*;
 use crate::ledger::Ledger;
 use crate::rows::{Cell, CellValue};
+use crate::server_size::{CELL_BYTES, PARTITION_BYTES, ROW_BYTES};
+use crate::settings::Consumer;
 
 const P: Partition = Partition { topic: 0, number: 0 };
+/// One cell, nothing added, one group.
+const ONE: Shape = Shape { width: 1, overhead: 0, groups: 1 };
 
 fn origin(place: usize) -> Origin {
     let (span, _) = Ledger::default().begin(P, 0, 1, 1);
@@ -32,7 +36,7 @@ fn places(batch: &Batch) -> Vec<usize> {
 
 #[test]
 fn part_filled_batches_leave_only_when_the_input_is_dry() {
-    let mut batcher = Batcher::new(Limits { rows: 3, bytes: 1_000 }, [(1, 1)]);
+    let mut batcher = Batcher::new(Limits { rows: 3, bytes: 1_000 }, [ONE]);
     push(&mut batcher, 0, 0, 10);
     assert!(batcher.next(false).is_none());
     assert_eq!(places(&batcher.next(true).unwrap()), [0]);
@@ -41,7 +45,7 @@ fn part_filled_batches_leave_only_when_the_input_is_dry() {
 
 #[test]
 fn a_refused_batch_splits_down_to_the_single_row() {
-    let mut batcher = Batcher::new(Limits { rows: 8, bytes: 1_000 }, [(1, 1)]);
+    let mut batcher = Batcher::new(Limits { rows: 8, bytes: 1_000 }, [ONE]);
     (0..5).for_each(|place| push(&mut batcher, 0, place, 10));
     let (left, right) = batcher.next(true).unwrap().split().unwrap();
     assert_eq!((places(&left), places(&right)), (vec![0, 1], vec![2, 3, 4]));
@@ -50,11 +54,34 @@ fn a_refused_batch_splits_down_to_the_single_row() {
     assert_eq!(places(&one.split().unwrap_err()), [0]);
 }
 
+// How many rows a full batch of the shipped limits has, whose cells have values of that size.
+fn rows_of_a_batch(cells: usize, value: usize) -> usize {
+    let Consumer { batch_rows, batch_bytes, .. } = Consumer::default();
+    let overhead = PARTITION_BYTES + ROW_BYTES + cells * CELL_BYTES;
+    let shape = Shape { overhead, ..ONE };
+    let mut batcher = Batcher::new(Limits { rows: batch_rows, bytes: batch_bytes }, [shape]);
+    for place in 0.. {
+        push(&mut batcher, 0, place, cells * value);
+        if let Some(batch) = batcher.next(false) {
+            let by_the_server = batch.rows.bytes.len() + batch.rows.len() * overhead;
+            assert!(by_the_server <= 50 << 10, "batch_size_fail_threshold: {by_the_server}");
+            return batch.rows.len();
+        }
+    }
+    0
+}
+
+#[test]
+fn batches_stay_below_what_the_server_refuses_also_where_cells_are_many_and_small() {
+    assert_eq!(rows_of_a_batch(12, 28), 32, "as the route of users has them");
+    assert!((16..32).contains(&rows_of_a_batch(60, 10)));
+}
+
 #[test]
 fn a_batch_counts_while_one_of_its_messages_is_waited_for() {
     const RECREATED: Partition = Partition { topic: 0, number: 1 };
     let mut ledger = Ledger::default();
-    let mut batcher = Batcher::new(Limits { rows: 8, bytes: 1_000 }, [(1, 1)]);
+    let mut batcher = Batcher::new(Limits { rows: 8, bytes: 1_000 }, [ONE]);
     for partition in [RECREATED, P] {
         let (span, _) = ledger.begin(partition, 50, 51, 1);
         let start = batcher.rows(0).bytes.len();
@@ -73,7 +100,7 @@ fn a_batch_counts_while_one_of_its_messages_is_waited_for() {
 
 #[test]
 fn a_row_of_a_rare_group_does_not_wait_for_ever() {
-    let mut batcher = Batcher::new(Limits { rows: 2, bytes: 1_000 }, [(1, 3)]);
+    let mut batcher = Batcher::new(Limits { rows: 2, bytes: 1_000 }, [Shape { groups: 3, ..ONE }]);
     push_into(&mut batcher, 0, 1, 0, 10);
     push_into(&mut batcher, 0, 2, 1, 10);
     let mut pushed = 2;
@@ -96,13 +123,14 @@ proptest! {
     fn every_row_leaves_once_in_order_within_the_limits(
         sizes in prop::collection::vec((0..6_usize, 0..400_usize, any::<bool>()), 0..400)
     ) {
+        const OVERHEAD: usize = 20;
         let limits = Limits { rows: 7, bytes: 500 };
         // Two plans of three groups each.
-        let mut batcher = Batcher::new(limits, [(1, 3), (1, 3)]);
+        let mut batcher = Batcher::new(limits, [Shape { overhead: OVERHEAD, groups: 3, ..ONE }; 2]);
         let mut left: [Vec<usize>; 6] = Default::default();
         let mut take = |batch: Batch, batcher: &mut Batcher| {
             let rows = batch.rows.len();
-            assert!(rows <= limits.rows && (rows == 1 || batch.rows.bytes.len() <= limits.bytes));
+            assert!(rows <= limits.rows && (rows == 1 || batch.rows.bytes.len() + rows * OVERHEAD <= limits.bytes));
             for (row, origin) in batch.origins.iter().enumerate() {
                 let CellValue::Bytes(bytes) = batch.rows.cell(row, 0) else { panic!("no cell") };
                 assert!(bytes.iter().all(|byte| usize::from(*byte) == origin.place % 251));

@@ -6,21 +6,15 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::report::{Reason, Sample, Spread};
-use crate::batch::{Batch, Batcher, Limits, Origin};
-use crate::decode::{Class, DataError, Decoded, Decoder};
+use crate::batch::{Batch, Batcher, Limits, Origin, Shape};
+use crate::decode::{DataError, Decoded, Decoder};
 use crate::ledger::Ledger;
 use crate::message::{Chunk, Message, Partition};
 use crate::plan::Plan;
 use crate::rows::{CellValue, Rows};
 use crate::schema::Role;
+use crate::server_size::{CELL_BYTES, PARTITION_BYTES, ROW_BYTES, TTL_BYTES};
 use crate::settings::Consumer;
-
-// What the server adds to the values' bytes when it compares a batch with its thresholds: `dataSize()` of
-// `PartitionUpdate`, `MutableDeletionInfo`, `BTreeRow`, `LivenessInfo` and `AbstractCell` in Cassandra 5.0.
-const CELL_BYTES: u64 = 20;
-const ROW_BYTES: u64 = 21;
-const TTL_BYTES: u64 = 12;
-const PARTITION_BYTES: u64 = 29;
 
 /// Kinds of reasons that are told apart; the rest is counted as one.
 const REASONS_MAX: usize = 50;
@@ -34,7 +28,7 @@ pub(super) fn sample(
     now_ms: i64,
 ) -> Sample {
     let limits = Limits { rows: settings.batch_rows, bytes: settings.batch_bytes };
-    let mut batcher = Batcher::new(limits, [(plan.width(), 1)]);
+    let mut batcher = Batcher::new(limits, [Shape::of(plan, 1)]);
     let mut decoder = Decoder::default();
     let mut count = Count::default();
     for run in chunk.spans() {
@@ -57,7 +51,7 @@ pub(super) fn sample(
                     let size = rows.bytes.len() - before;
                     if size > settings.row_bytes_max {
                         rows.pop(before);
-                        count.dead(&message, &too_large(size, settings));
+                        count.dead(&message, &DataError::too_large(size, settings.row_bytes_max));
                     } else {
                         batcher.pushed(0, 0, before, origin(chunk, place, run.partition));
                     }
@@ -77,11 +71,6 @@ pub(super) fn sample(
         count.batch(plan, &batch, only);
     }
     count.sample(plan)
-}
-
-fn too_large(size: usize, settings: &Consumer) -> DataError {
-    let reason = format!("the row has {size} bytes, consumer.row_bytes_max is {}", settings.row_bytes_max);
-    DataError { class: Class::Value, reason }
 }
 
 // The batcher wants to know where a row came from; here nobody asks.
@@ -140,11 +129,13 @@ impl Count {
                 .insert(plan.partition_key.iter().map(|place| bytes(cells[*place])).collect::<Vec<_>>());
         }
         if full {
-            let partitions = as_u64(partitions.len());
             self.batch_rows.push(as_u64(batch.rows.len()));
             self.batch_bytes.push(as_u64(batch.rows.bytes.len()));
-            self.batch_server_bytes.push(server_bytes + partitions * PARTITION_BYTES);
-            self.batch_partitions.push(partitions);
+            self.batch_partitions.push(as_u64(partitions.len()));
+            // One of a single partition is not measured: `BatchStatement.verifyBatchSize`.
+            if partitions.len() > 1 {
+                self.batch_server_bytes.push(as_u64(server_bytes + partitions.len() * PARTITION_BYTES));
+            }
         }
     }
 
@@ -183,13 +174,13 @@ impl Count {
 }
 
 // A collection that is not frozen is several cells to the server; here it is one.
-fn server_row_bytes(plan: &Plan, cells: &[CellValue<'_>]) -> u64 {
-    let mut size = ROW_BYTES + if plan.ttl_s.is_some() { TTL_BYTES } else { 0 };
+fn server_row_bytes(plan: &Plan, cells: &[CellValue<'_>]) -> usize {
+    let mut size = ROW_BYTES + if plan.expires() { TTL_BYTES } else { 0 };
     for (column, cell) in plan.columns.iter().zip(cells) {
         size += match (column.role, cell) {
             (Role::PartitionKey, _) | (_, CellValue::Unset) => 0,
-            (Role::Clustering, cell) => as_u64(bytes(*cell).len()),
-            (Role::Regular, cell) => CELL_BYTES + as_u64(bytes(*cell).len()),
+            (Role::Clustering, cell) => bytes(*cell).len(),
+            (Role::Regular, cell) => CELL_BYTES + bytes(*cell).len(),
         };
     }
     size

@@ -63,9 +63,20 @@ fn rows_batches_and_cells_are_counted_as_the_consumer_and_the_server_count_them(
 
 #[test]
 fn unset_cells_cost_nothing_and_a_lone_rest_is_a_batch() {
-    let sample = sampled(&plan("ttl = \"1h\""), &[order(1, "")], &Consumer::default());
-    assert_eq!((sample.null_cells.max, sample.unset_cells.max), (0, 2));
-    assert_eq!((sample.batch_rows.max, sample.batch_server_bytes.max), (1, 4 + 21 + 12 + 29));
+    for ttl in ["ttl = \"1h\"", "ttl = { path = \"lives\", unit = \"h\" }"] {
+        let orders = [order(1, ",\"lives\":1"), order(2, ",\"lives\":1")];
+        let sample = sampled(&plan(ttl), &orders, &Consumer::default());
+        assert_eq!((sample.null_cells.max, sample.unset_cells.max), (0, 2));
+        assert_eq!((sample.batch_rows.max, sample.batch_server_bytes.max), (2, 2 * (4 + 21 + 12 + 29)));
+    }
+}
+
+#[test]
+fn batches_of_one_partition_are_none_that_the_server_measures() {
+    let orders: Vec<String> = (0..20).map(|_| order(7, ",\"note\":\"12345\"")).collect();
+    let sample = sampled(&plan(""), &orders, &Consumer { batch_rows: 8, ..Consumer::default() });
+    assert_eq!((sample.batch_rows.max, sample.batch_partitions.max), (8, 1));
+    assert_eq!(sample.batch_server_bytes, Spread::default());
 }
 
 #[test]
