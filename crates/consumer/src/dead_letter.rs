@@ -1,7 +1,7 @@
 //! What can never become a row -> topic `<topic>.dlq`: the raw bytes, and in the headers why and from where.
 //!
-//! One dead letter is one key, `group/topic/partition/offset`, on a compacted topic: a redelivered message that is
-//! refused again replaces its own dead letter. A dead letter is settled only when Kafka has acknowledged it; until
+//! One dead letter is one key, `group/topic/partition/offset/keyspace.table`, on a compacted topic: a redelivered message
+//! that is refused again replaces its own dead letter, and not the one of another route's table. A dead letter is settled only when Kafka has acknowledged it; until
 //! then its message is not, so that nothing is lost when the topic is missing or full.
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -84,7 +84,7 @@ impl DeadLetters {
         }
         DeadLetter {
             topic: format!("{topic}{SUFFIX}"),
-            key: format!("{}/{topic}/{partition}/{offset}", self.group),
+            key: key(&self.group, message, &plan.table),
             value: message.value.map(<[u8]>::to_vec),
             headers,
         }
@@ -119,6 +119,11 @@ impl DeadLetters {
     }
 }
 
+fn key(group: &str, message: &Message<'_>, table: &str) -> String {
+    let Message { topic, partition, offset, .. } = message;
+    format!("{group}/{topic}/{partition}/{offset}/{table}")
+}
+
 fn hint(error: &KafkaError, topic: &str) -> String {
     let what_to_do = match error.rdkafka_error_code() {
         Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition) => {
@@ -129,4 +134,25 @@ fn hint(error: &KafkaError, topic: &str) -> String {
         _ => "",
     };
     format!("topic {topic}: {error}{what_to_do}; trying on, nothing is skipped")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Headers;
+
+    #[test]
+    fn a_message_has_one_key_for_each_table_that_does_not_get_it() {
+        let message = Message {
+            topic: "orders",
+            partition: 3,
+            offset: 77,
+            timestamp_ms: None,
+            key: None,
+            value: None,
+            headers: Headers::NONE,
+        };
+        assert_eq!(key("g", &message, "shop.orders"), "g/orders/3/77/shop.orders");
+        assert_ne!(key("g", &message, "shop.orders"), key("g", &message, "shop.by_day"));
+    }
 }

@@ -178,7 +178,7 @@ async fn dead_letters_of_the_csv_sink_are_counted_and_keep_their_bytes() {
     let letters = dead_letters(&world.brokers, &topic);
     assert_eq!(letters.len(), 20);
     for (record, (partition, offset)) in records.iter().zip(&places).take(20) {
-        let letter = &letters[&format!("{}/{topic}/{partition}/{offset}", world.name)];
+        let letter = &letters[&format!("{}/{topic}/{partition}/{offset}/shop.users", world.name)];
         assert_eq!(Some(&letter.value), record.value.as_ref());
         assert_eq!(letter.headers["class"], "json");
     }

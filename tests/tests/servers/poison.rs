@@ -137,7 +137,7 @@ async fn each_poisoned_message_is_one_dead_letter_and_its_neighbours_are_rows() 
     assert_eq!(letters.len(), poisons.len(), "one dead letter each");
     let letters = dead_letters(&world.brokers, &topic);
     for (poison, (partition, offset)) in poisons.iter().zip(places.iter().skip(3).step_by(4)) {
-        let letter = &letters[&format!("{}/{topic}/{partition}/{offset}", world.name)];
+        let letter = &letters[&format!("{0}/{topic}/{partition}/{offset}/{0}.poison", world.name)];
         let said = &letter.headers["reason"];
         assert_eq!(letter.headers["class"], poison.class, "{said}");
         assert!(said.contains(poison.reason), "{said} of {}", poison.reason);
