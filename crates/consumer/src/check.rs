@@ -11,7 +11,7 @@ mod topics;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -38,7 +38,7 @@ pub struct Refused(String);
 /// # Errors
 /// [`Refused`]: Cassandra refuses the user, or the addresses are none.
 pub async fn check(settings: &Settings, sample: usize) -> Result<Report, Refused> {
-    let (routes, problems) = readable(&settings.consumer.routes);
+    let (routes, problems) = route::load_all(&settings.consumer.routes);
     let kafka = settings.kafka.clone();
     let asked = tokio::task::spawn_blocking(move || Topics::connect(&kafka));
     let (store, asked) = tokio::join!(Store::connect(&settings.cassandra), asked);
@@ -57,6 +57,7 @@ pub async fn check(settings: &Settings, sample: usize) -> Result<Report, Refused
             cassandra: server(&settings.cassandra.contact_points, store.as_ref().err()),
             thresholds: Thresholds::shipped(),
             kafka: server(&settings.kafka.brokers, topics.as_ref().err()),
+            not_sampled: Vec::new(),
             routes: Vec::new(),
         },
     };
@@ -73,26 +74,6 @@ pub async fn check(settings: &Settings, sample: usize) -> Result<Report, Refused
 
 fn server(address: &str, error: Option<&String>) -> Server {
     Server { address: address.to_owned(), error: error.cloned() }
-}
-
-// The routes that can be read, and all that is wrong with the others.
-fn readable(folder: &Path) -> (Vec<Route>, Vec<route::Problem>) {
-    let problems = match route::load(folder) {
-        Ok(routes) => return (routes, Vec::new()),
-        Err(problems) => problems,
-    };
-    let bad: BTreeSet<&PathBuf> = problems.iter().map(|problem| &problem.file).collect();
-    let files = std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
-    let mut files: Vec<PathBuf> = files
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml") && !bad.contains(path))
-        .collect();
-    files.sort();
-    let sound = files.iter().filter_map(|path| {
-        let text = std::fs::read_to_string(path).ok()?;
-        route::parse(path, text).ok()
-    });
-    let sound = sound.collect();
-    (sound, problems)
 }
 
 fn report_of(route: &Route, topics: Vec<TopicReport>) -> RouteReport {
@@ -175,10 +156,16 @@ impl Checking<'_> {
                 Ok(read) => {
                     if let Some(cut) = &read.cut {
                         self.warn(format!("topic {topic}: {cut}"));
+                        if read.chunk.is_empty() {
+                            self.report.not_sampled.push(topic.clone());
+                        }
                     }
                     newest.insert(topic.clone(), read);
                 }
-                Err(why) => self.warn(format!("topic {topic} cannot be sampled: {why}")),
+                Err(why) => {
+                    self.warn(format!("topic {topic} cannot be sampled: {why}"));
+                    self.report.not_sampled.push(topic.clone());
+                }
             }
         }
         for (place, route) in self.routes.iter().enumerate() {

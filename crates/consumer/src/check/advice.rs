@@ -69,7 +69,7 @@ pub(super) fn of_sample(
     let batches = &sample.batch_server_bytes;
     let shipped =
         if thresholds.assumed { " (as shipped: this server's settings cannot be read)" } else { "" };
-    if batches.max > thresholds.batch_size_fail && sample.batch_rows.max > 1 {
+    if batches.max > thresholds.batch_size_fail {
         let fit = fitting(sample, thresholds.batch_size_fail);
         odd.push((
             false,
@@ -80,7 +80,7 @@ pub(super) fn of_sample(
                 kib(thresholds.batch_size_fail)
             ),
         ));
-    } else if batches.max > thresholds.batch_size_warn && sample.batch_rows.max > 1 {
+    } else if batches.max > thresholds.batch_size_warn {
         odd.push((
             false,
             format!(

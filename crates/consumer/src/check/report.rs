@@ -21,6 +21,8 @@ pub struct Report {
     pub thresholds: Thresholds,
     /// The broker.
     pub kafka: Server,
+    /// Topics whose messages could not be looked at.
+    pub not_sampled: Vec<String>,
     /// The routes that could be read, in the order of their files.
     pub routes: Vec<RouteReport>,
 }
@@ -29,9 +31,10 @@ impl Report {
     /// `EX_UNAVAILABLE` of sysexits.h.
     const UNAVAILABLE: i32 = 69;
 
-    /// 0: no error. 1: errors. 69: none so far, but a server could not be reached.
+    /// 0: no error. 1: errors. 69: none so far, but a server could not be reached, or a topic not be sampled.
     pub fn exit_code(&self) -> i32 {
-        match (self.errors.is_empty(), self.cassandra.error.is_none() && self.kafka.error.is_none()) {
+        let reached = self.cassandra.error.is_none() && self.kafka.error.is_none();
+        match (self.errors.is_empty(), reached && self.not_sampled.is_empty()) {
             (false, _) => 1,
             (true, false) => Self::UNAVAILABLE,
             (true, true) => 0,
@@ -143,9 +146,10 @@ pub struct Sample {
     pub row_bytes: Spread,
     /// Rows of a full batch.
     pub batch_rows: Spread,
-    /// Bytes of a full batch's cells: what `consumer.batch_bytes` limits.
+    /// Bytes of a full batch's values.
     pub batch_bytes: Spread,
-    /// Bytes of a full batch as the server counts them for its thresholds.
+    /// Bytes of a full batch as the server counts them for its thresholds; of several partitions only, since it does not
+    /// measure others.
     pub batch_server_bytes: Spread,
     /// Partitions of a full batch.
     pub batch_partitions: Spread,
@@ -209,6 +213,7 @@ mod tests {
             cassandra: server(cassandra),
             thresholds: Thresholds::shipped(),
             kafka: server(kafka),
+            not_sampled: Vec::new(),
             routes: Vec::new(),
         }
     }
@@ -220,6 +225,8 @@ mod tests {
         assert_eq!(report(0, Some("refused"), None).exit_code(), 69);
         assert_eq!(report(0, None, Some("refused")).exit_code(), 69);
         assert_eq!(report(1, Some("refused"), None).exit_code(), 1);
+        let unseen = |errors| Report { not_sampled: vec!["t".to_owned()], ..report(errors, None, None) };
+        assert_eq!((unseen(0).exit_code(), unseen(1).exit_code()), (69, 1));
     }
 
     #[test]

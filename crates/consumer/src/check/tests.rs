@@ -7,7 +7,7 @@ fn routes_beside_a_broken_one_are_still_read() {
     write("a.toml", "topic = \"a\"\ntable = \"shop.a\"\n[columns]\nid = \"id\"\n");
     write("b.toml", "topic = \"b b\"\ntable = \"b\"\n[columns]\nid = \"id\"\n");
     write("c.toml", "topic = \"c\"\ntable = \"shop.c\"\n[columns]\nid = \"id\"\n");
-    let (routes, problems) = readable(folder.path());
+    let (routes, problems) = route::load_all(folder.path());
     let topics: Vec<_> = routes.iter().flat_map(|route| &route.topics).collect();
     assert_eq!(topics, ["a", "c"]);
     assert_eq!(problems.len(), 2, "{problems:?}");
@@ -16,7 +16,7 @@ fn routes_beside_a_broken_one_are_still_read() {
 #[test]
 fn folder_without_routes_is_a_problem() {
     let folder = tempfile::tempdir().unwrap();
-    let (routes, problems) = readable(&folder.path().join("none"));
+    let (routes, problems) = route::load_all(&folder.path().join("none"));
     assert!(routes.is_empty() && problems.len() == 1, "{problems:?}");
 }
 
@@ -26,7 +26,7 @@ fn problem_with_a_topic_points_to_where_the_route_names_it() {
     let file = folder.path().join("a.toml");
     std::fs::write(&file, "# orders\n\n topic = \"a\"\ntable = \"shop.a\"\n[columns]\nid = \"id\"\n")
         .unwrap();
-    let (routes, _) = readable(folder.path());
+    let (routes, _) = route::load_all(folder.path());
     let finding = at_topic(&routes[0], "wrong".to_owned());
     assert_eq!(finding.to_string(), format!("{}:3:10: wrong", file.display()));
 }

@@ -201,6 +201,7 @@ mod tests {
                 address: "k:9092".to_owned(),
                 error: Some("kafka at k:9092 is silent".to_owned()),
             },
+            not_sampled: Vec::new(),
             routes: vec![RouteReport {
                 file: "routes/t.toml".into(),
                 table: "shop.t".to_owned(),

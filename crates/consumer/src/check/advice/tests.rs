@@ -87,9 +87,6 @@ fn batches_above_the_servers_thresholds_are_named_with_a_size_that_fits() {
     let refused = of(&Sample { batch_server_bytes: spread(100 * 1024), ..good() });
     assert_eq!(refused.len(), 1, "{refused:?}");
     assert!(refused[0].1.contains("or batch_rows to 5"), "{refused:?}");
-    // A row alone is no batch to the server.
-    let alone = Sample { batch_server_bytes: spread(100 * 1024), batch_rows: spread(1), ..good() };
-    assert!(of(&alone).is_empty());
     let partitions = of(&Sample { batch_partitions: spread(32), ..good() });
     assert!(partitions[0].1.contains("up to 32 partitions"), "{partitions:?}");
 }
