@@ -110,13 +110,10 @@ fn one_sample(text: &mut String, sample: &Sample, thresholds: &Thresholds) {
     line(
         text,
         format_args!(
-            "  batch      {}; {}; {} by the server's count, which {}warns at {} and refuses at {}",
+            "  batch      {}; {}; {}",
             spread(&sample.batch_rows, "rows"),
             spread(&sample.batch_bytes, "bytes"),
-            spread(&sample.batch_server_bytes, "bytes"),
-            if thresholds.assumed { "is assumed to be as shipped and " } else { "" },
-            thresholds.batch_size_warn,
-            thresholds.batch_size_fail
+            by_the_server(sample, thresholds)
         ),
     );
     line(
@@ -143,6 +140,19 @@ fn null_columns(sample: &Sample) -> String {
 fn spread(spread: &Spread, unit: &str) -> String {
     let Spread { mean, p99, max } = spread;
     format!("{mean} {unit} (p99 {p99}, most {max})")
+}
+
+fn by_the_server(sample: &Sample, thresholds: &Thresholds) -> String {
+    if sample.batch_partitions.max <= 1 {
+        return "not measured by the server, since each has one partition".to_owned();
+    }
+    format!(
+        "{} by the server's count, which {}warns at {} and refuses at {}",
+        spread(&sample.batch_server_bytes, "bytes"),
+        if thresholds.assumed { "is assumed to be as shipped and " } else { "" },
+        thresholds.batch_size_warn,
+        thresholds.batch_size_fail
+    )
 }
 
 fn findings(text: &mut String, title: &str, findings: &[Finding]) {
