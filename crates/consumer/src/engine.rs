@@ -323,9 +323,11 @@ impl Engine {
         }
     }
 
-    // Of all rows, where those of any route expire: they wait behind the others.
+    // Of all rows, where those of any route expire: they wait behind the others. Between two rewinds there is time for what
+    // is written to become durable, so that one stuck write does not keep the others from their commits.
     fn stale_after(&self) -> Option<Duration> {
-        self.targets.iter().any(|target| target.plan.expires()).then_some(STALE_AFTER)
+        let expires = self.targets.iter().any(|target| target.plan.expires());
+        expires.then(|| STALE_AFTER.max(2 * self.settings.consumer.durable_after))
     }
 
     fn written(&mut self, Written { batch, fate }: Written) {
@@ -339,7 +341,7 @@ impl Engine {
                 self.acknowledged(batch, at);
             }
             // What is left of their time to live is less by now. The rewind voids all that is in flight, and what is
-            // read again has its own half minute: there is no second rewind before that.
+            // read again has as much time of its own: there is no second rewind before that.
             Fate::Stale if batch.is_current(&self.ledger) => self.rewind(),
             // Every write of a void epoch ends here; the ledger has forgotten its spans.
             Fate::Stale | Fate::Void => self.batcher.recycle(batch),

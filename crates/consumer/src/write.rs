@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// A server that fails this often on the same rows, while it answers probes, does so because of them.
 const FAILURES_MAX: u32 = 5;
 
-/// How long rows may be tried that bind what was left of their time to live when they were decoded.
+/// How long rows may be tried at least that bind what was left of their time to live when they were decoded.
 pub const STALE_AFTER: Duration = Duration::from_secs(30);
 
 /// What became of a batch.
