@@ -1,8 +1,11 @@
 //! A column's type and the route's options -> its codec, or why there is none.
 
-use chrono::FixedOffset;
+use std::fmt::Write;
 
-use super::time::{Epoch, TimeForm, TimeRule};
+use chrono::format::{Fixed, Item, Numeric, Parsed, StrftimeItems, parse};
+use chrono::{DateTime, FixedOffset, TimeDelta};
+
+use super::time::{Epoch, TimeForm, TimeRule, of_pattern};
 use super::{Codec, Width};
 use crate::route::{Bucket, Format, Options};
 use crate::schema::{CqlType, Native};
@@ -40,7 +43,11 @@ fn by_type(cql: &CqlType, options: &Options) -> Result<Codec, Unfit> {
     // A bucket and `json` are of the whole column; how times and blobs are written holds inside it as well.
     let format = options.format.filter(|format| *format != Format::Json);
     let inside = Options { bucket: None, format, ..options.clone() };
-    let nested = |inner: &CqlType| by_type(inner, &inside);
+    let nested = |inner: &CqlType| match inner {
+        // A text that is a time is a column of its own.
+        CqlType::Native(Native::Text) => Ok(Codec::Text),
+        _ => by_type(inner, &inside),
+    };
     let boxed = |inner: &CqlType| nested(inner).map(Box::new);
     Ok(match cql {
         CqlType::Native(native) => by_native(*native, options)?,
@@ -105,10 +112,7 @@ fn time_rule(options: &Options) -> Result<TimeRule, Unfit> {
         Some("epoch_ms") => TimeForm::Epoch(Epoch::Millis),
         Some("epoch_us") => TimeForm::Epoch(Epoch::Micros),
         Some("epoch_ns") => TimeForm::Epoch(Epoch::Nanos),
-        Some(pattern) if pattern.contains('%') => {
-            check_pattern(pattern, zone.is_some())?;
-            TimeForm::Pattern { pattern: pattern.to_owned(), zone }
-        }
+        Some(pattern) if pattern.contains('%') => by_pattern(pattern, zone)?,
         Some(other) => {
             return Err(format!(
                 "time = {other:?}: expected rfc3339, epoch_s, epoch_ms, epoch_us, epoch_ns or a pattern with %"
@@ -121,39 +125,53 @@ fn time_rule(options: &Options) -> Result<TimeRule, Unfit> {
     Ok(TimeRule { form, bucket: options.bucket, truncate: options.truncate })
 }
 
-fn check_pattern(pattern: &str, zone_given: bool) -> Result<(), Unfit> {
-    use chrono::format::{Fixed, Item, StrftimeItems};
+fn by_pattern(pattern: &str, zone: Option<FixedOffset>) -> Result<TimeForm, Unfit> {
     let items: Vec<Item<'_>> = StrftimeItems::new(pattern).collect();
-    if items.iter().any(|item| matches!(item, Item::Error)) {
-        return Err(format!("time = {pattern:?}: not a pattern of chrono's strftime"));
+    let complaint = |why: &str| Err(format!("time = {pattern:?}{why}"));
+    if items.contains(&Item::Error) {
+        return complaint(": not a pattern of chrono's strftime");
     }
-    let offset = |item: &Item<'_>| {
-        matches!(
-            item,
-            Item::Fixed(
-                Fixed::TimezoneOffset
-                    | Fixed::TimezoneOffsetColon
-                    | Fixed::TimezoneOffsetColonZ
-                    | Fixed::TimezoneOffsetZ
-                    | Fixed::RFC2822
-                    | Fixed::RFC3339
-            ) | Item::Numeric(chrono::format::Numeric::Timestamp, _)
-        )
-    };
+    if items.contains(&Item::Fixed(Fixed::TimezoneName)) {
+        return complaint(": names of zones (%Z) are not read; an offset is %z");
+    }
+    if items.iter().any(|item| matches!(item, Item::Numeric(Numeric::Nanosecond, _))) {
+        return complaint(": %f is a count of nanoseconds; decimals of a second are %.f");
+    }
+    // A time that the pattern writes must come back, but for what is finer than its last part.
+    let sample = DateTime::from_timestamp_nanos(1_795_275_757_123_000_000);
+    let mut text = String::new();
+    let mut parsed = Parsed::new();
+    let written = write!(text, "{}", sample.format_with_items(items.iter()));
+    if written.is_err() || parse(&mut parsed, &text, items.iter()).is_err() {
+        return complaint(": no time can be read by it");
+    }
     // A literal 'Z' in a pattern is text, not a zone: the author has to say which zone is meant.
-    match (items.iter().any(offset), zone_given) {
-        (false, false) => {
-            Err(format!("time = {pattern:?} has no offset (%z): add zone = \"UTC\" or \"+02:00\""))
-        }
-        (true, true) => Err(format!("time = {pattern:?} has an offset of its own: remove zone")),
-        _ => Ok(()),
+    let has_zone = parsed.offset().is_some() || parsed.timestamp().is_some();
+    match (has_zone, zone.is_some()) {
+        (false, false) => return complaint(" has no offset (%z): add zone = \"UTC\" or \"+02:00\""),
+        (true, true) => return complaint(" has an offset of its own: remove zone"),
+        _ => {}
     }
+    let parts =
+        [parsed.hour_div_12(), parsed.hour_mod_12(), parsed.minute(), parsed.second(), parsed.nanosecond()];
+    let days = parsed.timestamp().is_none() && parts.iter().all(Option::is_none);
+    let finer = if days { TimeDelta::days(1) } else { TimeDelta::minutes(1) };
+    let back = of_pattern(parsed, zone.and(FixedOffset::east_opt(0)), days);
+    if back.is_none_or(|back| sample < back || sample - back >= finer) {
+        return complaint(
+            " tells no time: it needs a day, and an hour with its minute (%H:%M or %I:%M %p) or no hour",
+        );
+    }
+    Ok(TimeForm::Pattern { pattern: pattern.to_owned(), zone, days })
 }
 
 fn zone(text: &str) -> Result<FixedOffset, Unfit> {
-    let wrong = || format!("zone = {text:?}: expected UTC or an offset such as +02:00");
     let offset = if text == "UTC" { "+00:00" } else { text };
-    offset.parse().map_err(|_| wrong())
+    let parsed = offset.parse().ok();
+    // chrono does not look at what comes after an offset.
+    parsed
+        .filter(|parsed: &FixedOffset| parsed.to_string() == offset)
+        .ok_or_else(|| format!("zone = {text:?}: expected UTC or an offset such as +02:00"))
 }
 
 // An option that changes nothing is a misunderstanding worth telling.

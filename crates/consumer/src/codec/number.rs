@@ -134,7 +134,8 @@ fn is_fraction(literal: &str) -> bool {
     literal.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'))
 }
 
-// An integer is kept as all its digits, or as the shortest that writers have for the same float, with zeros.
+// JavaScript and Go write a float of up to 21 digits as its shortest digits and zeros: 2^55 is 36028797018963970, and
+// is meant. All other integers that the type would change are refused.
 fn keeps(literal: &str, written: &[String; 2]) -> bool {
     let unsigned = |text: &str| text.trim_start_matches(['-', '+', '0']).to_owned();
     written.iter().any(|written| unsigned(written) == unsigned(literal))
@@ -153,23 +154,19 @@ pub(super) fn compare_varints(left: &[u8], right: &[u8]) -> Ordering {
 
 /// The order of two decimals by their value: 1.5 and 1.50 are equal.
 pub(super) fn compare_decimals(left: &[u8], right: &[u8]) -> Ordering {
-    let (left, right) = (Magnitude::of(left), Magnitude::of(right));
-    left.sign.cmp(&right.sign).then_with(|| match left.sign {
-        Ordering::Less => right.cmp_absolute(&left),
-        Ordering::Equal => Ordering::Equal,
-        Ordering::Greater => left.cmp_absolute(&right),
-    })
+    Magnitude::of(left).cmp(&Magnitude::of(right))
 }
 
-// 0.`digits` x 10^`exponent`: comparing these never multiplies, however far apart two scales are.
-struct Magnitude {
+/// 0.`digits` x 10^`exponent`, of a decimal's cell: comparing these never multiplies, however far apart two scales are.
+#[derive(PartialEq, Eq)]
+pub(super) struct Magnitude {
     sign: Ordering,
     exponent: i64,
     digits: String,
 }
 
 impl Magnitude {
-    fn of(cell: &[u8]) -> Self {
+    pub(super) fn of(cell: &[u8]) -> Self {
         let (scale, unscaled) = cell.split_first_chunk::<4>().unwrap_or((&[0; 4], &[]));
         let number = match i128_of(unscaled) {
             Some(small) => small.to_string(),
@@ -182,12 +179,31 @@ impl Magnitude {
             (_, false) => Ordering::Less,
         };
         let length = i64::try_from(digits.len()).unwrap_or(i64::MAX);
-        let exponent = length.saturating_sub(i32::from_be_bytes(*scale).into());
+        let exponent = match sign {
+            Ordering::Equal => 0,
+            _ => length.saturating_sub(i32::from_be_bytes(*scale).into()),
+        };
         Self { sign, exponent, digits: digits.trim_end_matches('0').to_owned() }
     }
 
     fn cmp_absolute(&self, other: &Self) -> Ordering {
         self.exponent.cmp(&other.exponent).then_with(|| self.digits.cmp(&other.digits))
+    }
+}
+
+impl Ord for Magnitude {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.sign.cmp(&other.sign).then_with(|| match self.sign {
+            Ordering::Less => other.cmp_absolute(self),
+            Ordering::Equal => Ordering::Equal,
+            Ordering::Greater => self.cmp_absolute(other),
+        })
+    }
+}
+
+impl PartialOrd for Magnitude {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

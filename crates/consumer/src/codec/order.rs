@@ -5,7 +5,8 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use super::{Codec, ValueError, number, vint};
+use super::number::{self, Magnitude};
+use super::{Codec, ValueError, vint};
 
 /// Sorts the set that begins at `start`, and drops elements that are there already.
 ///
@@ -60,7 +61,11 @@ fn sorted(key: &Codec, out: &[u8], start: usize, pairs: bool) -> Option<Vec<Entr
         return None;
     }
     let mut entries: Vec<Entry> = entries(out, start, pairs).collect();
-    entries.sort_by(|left, right| compare(key, &out[left.key.clone()], &out[right.key.clone()]));
+    match key {
+        // A decimal has to be spelt out before it can be compared: once each, not at every comparison.
+        Codec::Decimal => entries.sort_by_cached_key(|entry| Magnitude::of(&out[entry.key.clone()])),
+        _ => entries.sort_by(|left, right| compare(key, &out[left.key.clone()], &out[right.key.clone()])),
+    }
     Some(entries)
 }
 

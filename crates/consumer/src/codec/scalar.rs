@@ -44,7 +44,7 @@ fn fit(codec: &Codec, scalar: Scalar<'_>, out: &mut Vec<u8>) -> Option<()> {
         Codec::Double => out.extend_from_slice(&number::double(literal(scalar)?)?.to_be_bytes()),
         Codec::Duration => duration::encode(string(scalar)?, out)?,
         Codec::Uuid { time_based } => {
-            let uuid = Uuid::try_parse(string(scalar)?).ok()?;
+            let uuid = Uuid::try_parse(string(scalar).filter(|text| matches!(text.len(), 32 | 36))?).ok()?;
             if *time_based && uuid.get_version_num() != 1 {
                 return None;
             }
@@ -59,12 +59,14 @@ fn fit(codec: &Codec, scalar: Scalar<'_>, out: &mut Vec<u8>) -> Option<()> {
             out.extend_from_slice(&day(rule.millis(scalar)?.div_euclid(86_400_000))?.to_be_bytes());
         }
         Codec::Date => {
-            let date = NaiveDate::parse_from_str(string(scalar)?, "%Y-%m-%d").ok()?;
+            let text = string(scalar).filter(|text| text.len() == 10 && digits_of(text) == 8)?;
+            let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
             let days = date.signed_duration_since(NaiveDate::default()).num_days();
             out.extend_from_slice(&day(days)?.to_be_bytes());
         }
         Codec::Time => {
             let text = string(scalar).filter(|text| !time::finer_than_nanos(text))?;
+            let text = text.get(..8).filter(|whole| digits_of(whole) == 6).map(|_| text)?;
             let time = NaiveTime::parse_from_str(text, "%H:%M:%S%.f").ok()?;
             // A leap second has no place in a CQL time.
             let nanos = Some(time.nanosecond()).filter(|nanos| *nanos < 1_000_000_000)?;
@@ -85,11 +87,9 @@ fn fit(codec: &Codec, scalar: Scalar<'_>, out: &mut Vec<u8>) -> Option<()> {
                 return None;
             }
         }
-        Codec::Json => match scalar {
-            Scalar::String(text) | Scalar::Word(text) => serde_json::to_writer(out, text).ok()?,
-            other => out.extend_from_slice(text(other).as_bytes()),
-        },
-        Codec::List(_)
+        // `Codec::encode` reads these itself.
+        Codec::Json
+        | Codec::List(_)
         | Codec::Set(_)
         | Codec::Map(..)
         | Codec::Tuple(_)
@@ -97,6 +97,11 @@ fn fit(codec: &Codec, scalar: Scalar<'_>, out: &mut Vec<u8>) -> Option<()> {
         | Codec::Udt(_) => return None,
     }
     Some(())
+}
+
+// chrono also takes single digits, and spaces and signs before them.
+fn digits_of(text: &str) -> usize {
+    text.bytes().filter(u8::is_ascii_digit).count()
 }
 
 /// Days since 1970-01-01 -> CQL's `date`, which counts from 2^31 days before.

@@ -109,6 +109,72 @@ fn patterns_need_a_zone_and_use_it() {
 }
 
 #[test]
+fn patterns_lose_no_part_of_a_time() {
+    let at = |pattern: &str, zone: Option<&str>| {
+        let options =
+            Options { time: Some(pattern.to_owned()), zone: zone.map(str::to_owned), ..Options::default() };
+        for_column(&CqlType::Native(Native::Timestamp), &options)
+    };
+    let millis = |pattern: &str, zone: Option<&str>, text: &str| {
+        let codec = at(pattern, zone).unwrap();
+        i64::from_be_bytes(bytes(&codec, &format!("\"{text}\"")).try_into().unwrap())
+    };
+    let (day, hour) = (1_767_312_000_000, 3_600_000);
+    let utc = Some("UTC");
+    for (pattern, zone, text, expected) in [
+        ("%Y-%m-%d", utc, "2026-01-02", day),
+        ("%Y-%m-%d", Some("+02:00"), "2026-01-02", day - 2 * hour),
+        ("%Y-%m-%d%z", None, "2026-01-02+0200", day - 2 * hour),
+        ("%G-W%V-%u", utc, "2026-W01-5", day),
+        ("%Y%m%d%H%M", utc, "202601021530", day + 15 * hour + hour / 2),
+        ("%d.%m.%y %I:%M %p", utc, "02.01.26 03:30 PM", day + 15 * hour + hour / 2),
+        ("%Y-%m-%dT%H:%M:%S%.f%:z", None, "2026-01-02T01:00:00.5-01:00", day + 2 * hour + 500),
+        ("%s", None, "1767312000", day),
+    ] {
+        assert_eq!(millis(pattern, zone, text), expected, "{pattern}");
+    }
+    for (pattern, reason) in [
+        ("%Y%m%d%H", "tells no time"),
+        ("%Y-%m-%d %H", "tells no time"),
+        ("%m/%d/%Y %I:%M", "tells no time"),
+        ("%Y-%m-%d %M", "tells no time"),
+        ("%Y-%m-%d %p", "tells no time"),
+        ("%Y-%m-%d %H:%M%.f", "tells no time"),
+        ("%Y-%m", "tells no time"),
+        ("%H:%M", "tells no time"),
+        ("%Y-%m-%d %#z", "no time can be read"),
+        ("%Y-%m-%d %H:%M:%S.%f", "%.f"),
+        ("%Y-%m-%d %H:%M:%S %Z", "names of zones"),
+        ("%Y-%m-%d %H:%M:%S %::z", "no time can be read"),
+        ("%Y-%m-%d %H:%M:%S %:z", "offset of its own"),
+        ("%Y-%m-%d %Q", "strftime"),
+    ] {
+        let error = at(pattern, utc).unwrap_err();
+        assert!(error.contains(reason), "{pattern}: {error}");
+    }
+    assert!(at("%Y-%m-%d %H%z", None).unwrap_err().contains("tells no time"));
+    let options = Options { zone: Some("+02:00 Europe/Berlin".to_owned()), ..Options::default() };
+    let options = Options { time: Some("%Y-%m-%d".to_owned()), ..options };
+    assert!(for_column(&CqlType::Native(Native::Timestamp), &options).unwrap_err().contains("expected UTC"));
+}
+
+#[test]
+fn times_inside_a_column_are_times_and_texts_are_texts() {
+    let options = Options { time: Some("epoch_s".to_owned()), ..Options::default() };
+    let [text, time] = [Native::Text, Native::Timestamp].map(CqlType::Native);
+    let map = CqlType::Map(Box::new(text.clone()), Box::new(time.clone()));
+    let codec = for_column(&map, &options).unwrap();
+    assert_eq!(bytes(&codec, r#"{"a":1}"#), b"\0\0\0\x01\0\0\0\x01a\0\0\0\x08\0\0\0\0\0\0\x03\xe8");
+    let fields = vec![("note".to_owned(), text.clone()), ("at".to_owned(), time)];
+    let list =
+        CqlType::List { frozen: true, element: Box::new(CqlType::Udt { name: "u".to_owned(), fields }) };
+    let codec = for_column(&list, &options).unwrap();
+    assert!(cell(&codec, r#"[{"note":"tea","at":1}]"#).is_ok());
+    let texts = CqlType::Set(Box::new(text));
+    assert!(for_column(&texts, &options).unwrap_err().contains("time has no meaning"));
+}
+
+#[test]
 fn buckets_start_their_hour_day_and_month() {
     let bucket = |cql, bucket| native(cql, &Options { bucket: Some(bucket), ..Options::default() });
     let time = "\"2026-02-28T23:59:59.999Z\"";
@@ -119,6 +185,17 @@ fn buckets_start_their_hour_day_and_month() {
     assert_eq!(bytes(&bucket(Native::Text, Bucket::Month), time), b"2026-02");
     assert_eq!(bytes(&bucket(Native::Text, Bucket::Hour), time), b"2026-02-28T23");
     assert_eq!(bytes(&Codec::Date, "\"1970-01-01\""), day(0));
+}
+
+#[test]
+fn buckets_that_begin_before_all_times_are_refused() {
+    for bucket in [Bucket::Hour, Bucket::Day, Bucket::Month] {
+        let options =
+            Options { time: Some("epoch_ms".to_owned()), bucket: Some(bucket), ..Options::default() };
+        let codec = native(Native::Timestamp, &options);
+        assert!(cell(&codec, "-9223372036854775808").is_err(), "{bucket:?}");
+        assert_eq!(cell(&codec, "9223372036854775807").is_ok(), bucket != Bucket::Month, "{bucket:?}");
+    }
 }
 
 #[test]
@@ -137,8 +214,24 @@ fn scalars_of_every_simple_type_have_their_wire_form() {
     let uuid = "\"5b0f6c1e-2d7a-4f5c-9a31-8f2f1f0c7e44\"";
     assert_eq!(bytes(&Codec::Uuid { time_based: false }, uuid)[..2], [0x5b, 0x0f]);
     assert!(cell(&Codec::Uuid { time_based: true }, uuid).unwrap_err().contains("version 1"));
+    assert!(cell(&Codec::Uuid { time_based: false }, &uuid.replace('-', "")).is_ok());
     assert!(cell(&Codec::Ascii, "\"é\"").is_err());
     assert_eq!(bytes(&Codec::Json, r#"{ "a": [1, 2.50] }"#), br#"{ "a": [1, 2.50] }"#);
+}
+
+#[test]
+fn dates_times_and_uuids_have_one_form() {
+    for date in ["2026-1-2", " 2026-1-2", " 2026-1-02", "+2026-01-02", "-026-01-02", "-5-1-1", "12026-01-02"]
+    {
+        assert!(cell(&Codec::Date, &format!("\"{date}\"")).is_err(), "{date}");
+    }
+    for time in ["1:2:3", "1: 2:3", "1:2:3.456", " 1:02:03", "01:02:3.5", "01:02", "1é:02:03"] {
+        assert!(cell(&Codec::Time, &format!("\"{time}\"")).is_err(), "{time}");
+    }
+    let uuid = "5b0f6c1e-2d7a-4f5c-9a31-8f2f1f0c7e44";
+    for uuid in [format!("{{{uuid}}}"), format!("urn:uuid:{uuid}")] {
+        assert!(cell(&Codec::Uuid { time_based: false }, &format!("\"{uuid}\"")).is_err(), "{uuid}");
+    }
 }
 
 #[test]
@@ -188,9 +281,9 @@ fn vectors_have_lengths_only_before_elements_of_no_fixed_length() {
 }
 
 #[test]
-fn keys_and_headers_that_are_no_scalars_are_json_in_text() {
+fn map_keys_that_are_no_scalars_are_json_in_text() {
     let list = Codec::List(Box::new(Codec::Integer(Width::Int)));
-    let map = Codec::Map(Box::new(list.clone()), Box::new(Codec::Boolean));
+    let map = Codec::Map(Box::new(list), Box::new(Codec::Boolean));
     assert_eq!(
         bytes(&map, r#"{"[2]":true,"[1,\u0033]":false}"#),
         [
@@ -206,9 +299,6 @@ fn keys_and_headers_that_are_no_scalars_are_json_in_text() {
         let error = cell(&map, &format!("{{\"{key}\":true}}")).unwrap_err();
         assert!(error.contains(reason), "{error}");
     }
-    let mut out = Vec::new();
-    list.encode_word("[7]", &mut out).unwrap();
-    assert_eq!(out, bytes(&list, "[7]"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Times in messages -> milliseconds since 1970, by the route's rule.
 
-use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, TimeZone, Timelike, Utc};
+use chrono::format::{Parsed, StrftimeItems, parse};
+use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, Timelike, Utc};
 
 use super::{Scalar, number};
 use crate::route::Bucket;
@@ -29,6 +30,8 @@ pub enum TimeForm {
         pattern: String,
         /// The zone of times that carry none.
         zone: Option<FixedOffset>,
+        /// Whether it has no time of day, and means midnight.
+        days: bool,
     },
 }
 
@@ -54,19 +57,21 @@ impl TimeRule {
         }
     }
 
-    /// Milliseconds since 1970, cut to the bucket; `None` where the value is no such time or too fine.
+    /// Milliseconds since 1970, cut to the bucket; `None` where the value is no such time, too fine or too far off.
     pub(super) fn millis(&self, scalar: Scalar<'_>) -> Option<i64> {
         let (millis, finer) = match (&self.form, scalar) {
             (TimeForm::Rfc3339, Scalar::String(text) | Scalar::Word(text)) => {
                 exact(text, DateTime::parse_from_rfc3339(text).ok()?.to_utc())?
             }
-            (TimeForm::Pattern { pattern, zone }, Scalar::String(text) | Scalar::Word(text)) => {
-                exact(text, by_pattern(text, pattern, *zone)?)?
+            (TimeForm::Pattern { pattern, zone, days }, Scalar::String(text) | Scalar::Word(text)) => {
+                let mut parsed = Parsed::new();
+                parse(&mut parsed, text, StrftimeItems::new(pattern)).ok()?;
+                exact(text, of_pattern(parsed, *zone, *days)?)?
             }
             (TimeForm::Epoch(unit), Scalar::Number(literal) | Scalar::Word(literal)) => {
                 let value = number::integer(literal)?;
                 let per_milli = match unit {
-                    Epoch::Seconds => return Some(self.cut(value.checked_mul(1000)?)),
+                    Epoch::Seconds => return self.cut(value.checked_mul(1000)?),
                     Epoch::Millis => 1,
                     Epoch::Micros => 1_000,
                     Epoch::Nanos => 1_000_000,
@@ -78,7 +83,7 @@ impl TimeRule {
         if finer && !self.truncate && self.bucket.is_none() {
             return None;
         }
-        Some(self.cut(millis))
+        self.cut(millis)
     }
 
     /// The text of a time that was cut by this rule: `2026-11`, `2026-11-21`, `2026-11-21T06`, or RFC 3339.
@@ -92,19 +97,18 @@ impl TimeRule {
         })
     }
 
-    fn cut(&self, millis: i64) -> i64 {
+    // `None` where the bucket begins before 64 bits do, or in a year that chrono does not have (262,000 and more).
+    fn cut(&self, millis: i64) -> Option<i64> {
         const HOUR: i64 = 3_600_000;
-        let floor = |unit: i64| millis.div_euclid(unit) * unit;
+        let floor = |unit: i64| millis.div_euclid(unit).checked_mul(unit);
         match self.bucket {
-            None => millis,
+            None => Some(millis),
             Some(Bucket::Hour) => floor(HOUR),
             Some(Bucket::Day) => floor(24 * HOUR),
             Some(Bucket::Month) => {
-                let start = DateTime::from_timestamp_millis(millis)
-                    .and_then(|time| NaiveDate::from_ymd_opt(time.year(), time.month(), 1))
-                    .and_then(|day| day.and_hms_opt(0, 0, 0));
-                // Beyond chrono's calendar (262,000 years) the day is as good a bucket as any.
-                start.map_or(floor(24 * HOUR), |start| start.and_utc().timestamp_millis())
+                let time = DateTime::from_timestamp_millis(millis)?;
+                let start = NaiveDate::from_ymd_opt(time.year(), time.month(), 1)?.and_hms_opt(0, 0, 0)?;
+                Some(start.and_utc().timestamp_millis())
             }
         }
     }
@@ -124,14 +128,14 @@ fn exact(text: &str, time: DateTime<Utc>) -> Option<(i64, bool)> {
     Some((time.timestamp_millis(), !nanos.is_multiple_of(1_000_000) || finer_than_nanos(text)))
 }
 
-fn by_pattern(text: &str, pattern: &str, zone: Option<FixedOffset>) -> Option<DateTime<Utc>> {
-    match zone {
-        None => DateTime::parse_from_str(text, pattern).ok().map(|time| time.to_utc()),
-        Some(zone) => {
-            let local = NaiveDateTime::parse_from_str(text, pattern).ok().or_else(|| {
-                NaiveDate::parse_from_str(text, pattern).ok().and_then(|day| day.and_hms_opt(0, 0, 0))
-            })?;
-            zone.from_local_datetime(&local).single().map(|time| time.to_utc())
-        }
+/// The time that a pattern has read: in `zone` where it has none of its own, midnight where it reads `days`.
+pub(super) fn of_pattern(mut parsed: Parsed, zone: Option<FixedOffset>, days: bool) -> Option<DateTime<Utc>> {
+    if days {
+        parsed.set_hour(0).ok()?;
+        parsed.set_minute(0).ok()?;
     }
+    if let Some(zone) = zone {
+        parsed.set_offset(zone.local_minus_utc().into()).ok()?;
+    }
+    Some(parsed.to_datetime().ok()?.to_utc())
 }

@@ -123,6 +123,8 @@ fn decimals_are_ordered_by_value() {
     }
     let [short, long] = ["1.5", "1.500"].map(|literal| encoded(decimal, literal).unwrap());
     assert_eq!(compare_decimals(&short, &long), Ordering::Equal);
+    let [short, long] = ["0", "0.000"].map(|literal| Magnitude::of(&encoded(decimal, literal).unwrap()));
+    assert!(short == long, "zeros are equal, whatever their scale");
     let [short, long] =
         ["-1e40", &format!("-1{}", "0".repeat(40))].map(|literal| encoded(decimal, literal).unwrap());
     assert_eq!(compare_decimals(&short, &long), Ordering::Equal);
@@ -159,6 +161,10 @@ fn floats_are_the_nearest_and_lose_no_integer() {
     assert_eq!(double("5e-324"), Some(5e-324));
     assert_eq!(float("16777216"), Some(16_777_216.0));
     assert_eq!(float("16777217"), None);
+    // 2^27 + 2^4, as Go writes it, in full, and another.
+    assert_eq!(float("134217740"), float("134217744"));
+    assert!(float("134217740").is_some() && float("134217741").is_none());
+    assert_eq!(double("1e22"), Some(1e22));
     assert_eq!(float("3.4028235e38"), Some(f32::MAX));
     assert_eq!(float("3.5e38"), None);
     assert_eq!(float("1e-46"), None);

@@ -63,6 +63,7 @@ fn maps_are_sorted_with_their_values_and_keys_come_once() {
 fn equal_decimals_of_different_scales_are_not_dropped_in_silence() {
     let codec = set(Codec::Decimal);
     assert_eq!(cell(&codec, "[2,1.5,2]"), cell(&codec, "[1.5,2]"));
+    assert_eq!(cell(&codec, "[2,0.00,-1e3,1.5,-7,2]"), cell(&codec, "[-1e3,-7,0.00,1.5,2]"));
     assert_eq!(
         cell(&codec, "[2,1.5,1.50]").unwrap_err(),
         "elements 2 and 3 are equal but written differently, and a set keeps only one"
