@@ -120,7 +120,7 @@ impl Plan {
         for rule in &route.columns {
             match columns::of_table(rule, table, &route.topics) {
                 Ok(column) => filled.push(column),
-                Err(message) => problems.push(route.file.problem(&rule.span, message)),
+                Err((place, message)) => problems.push(route.file.problem(&place, message)),
             }
         }
         for key in table.columns.iter().filter(|column| column.role != Role::Regular) {
@@ -173,7 +173,7 @@ impl Plan {
         for rule in &route.columns {
             match columns::of_csv(rule, &route.topics) {
                 Ok(column) => filled.push(column),
-                Err(message) => problems.push(route.file.problem(&rule.span, message)),
+                Err((place, message)) => problems.push(route.file.problem(&place, message)),
             }
         }
         if !problems.is_empty() {

@@ -10,6 +10,7 @@ mod read;
 mod tests;
 
 use std::fmt;
+use std::io;
 use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
 
@@ -127,7 +128,7 @@ pub struct ColumnRule {
     pub source: Source,
     /// How it is read.
     pub options: Options,
-    /// The value, as JSON, where the source has none or null.
+    /// The value, as JSON, where the source has none or null; with its place in the file.
     pub default: Option<Spanned<String>>,
     /// Place of the column's name in the file.
     pub span: Range<usize>,
@@ -262,14 +263,11 @@ pub fn load_all(folder: &FilePath) -> (Vec<Route>, Vec<Problem>) {
             return (Vec::new(), vec![whole(message)]);
         }
     };
-    let mut files: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
-        .collect();
-    files.sort();
     let mut routes = Vec::new();
-    let mut problems = Vec::new();
-    if files.is_empty() {
+    let (files, unread) = files(entries.map(|entry| Ok(entry?.path())));
+    let mut problems: Vec<Problem> =
+        unread.iter().map(|error| whole(format!("read the folder of routes: {error}"))).collect();
+    if files.is_empty() && problems.is_empty() {
         problems.push(whole("no route here: add a file such as users.toml".to_owned()));
     }
     for path in files {
@@ -284,4 +282,19 @@ pub fn load_all(folder: &FilePath) -> (Vec<Route>, Vec<Problem>) {
         }
     }
     (routes, problems)
+}
+
+// The routes among the entries of a folder, and why some entries could not be read.
+fn files(entries: impl Iterator<Item = io::Result<PathBuf>>) -> (Vec<PathBuf>, Vec<io::Error>) {
+    let mut files = Vec::new();
+    let mut unread = Vec::new();
+    for entry in entries {
+        match entry {
+            Ok(path) if path.extension().is_some_and(|extension| extension == "toml") => files.push(path),
+            Ok(_) => {}
+            Err(error) => unread.push(error),
+        }
+    }
+    files.sort();
+    (files, unread)
 }

@@ -1,5 +1,7 @@
 //! One rule of a route and its column -> how the column is filled, or why it cannot be.
 
+use std::ops::Range;
+
 use uuid::Uuid;
 
 use super::{PlanColumn, nearest};
@@ -16,30 +18,35 @@ pub(super) struct Filled<'a> {
     pub(super) default: Option<Vec<u8>>,
 }
 
+/// A place in the route's file, and what is wrong there.
+pub(super) type Wrong = (Range<usize>, String);
+
 pub(super) fn of_table<'a>(
     rule: &'a ColumnRule,
     table: &Table,
     topics: &[String],
-) -> Result<Filled<'a>, String> {
+) -> Result<Filled<'a>, Wrong> {
     let Some(column) = table.column(&rule.column) else {
         let near = if crate::route::KEYS.contains(&&*rule.column) {
             "; as a key of the route it belongs above [columns]".to_owned()
         } else {
             nearest(&rule.column, table.columns.iter().map(|column| column.name.as_str()))
         };
-        return Err(format!("{} has no column {}{near}", table.name, rule.column));
+        return Err((rule.span.clone(), format!("{} has no column {}{near}", table.name, rule.column)));
     };
     let is_timestamp = column.cql == CqlType::Native(Native::Timestamp);
     let simple = matches!(column.cql, CqlType::Native(_));
     codec::for_column(&column.cql, &options(rule, is_timestamp))
+        .map_err(|why| (rule.span.clone(), why))
         .and_then(|codec| filled(rule, codec, column.role, simple, topics))
-        .map_err(|why| format!("column {} ({}): {why}", column.name, column.cql))
+        .map_err(|(place, why)| (place, format!("column {} ({}): {why}", column.name, column.cql)))
 }
 
-pub(super) fn of_csv<'a>(rule: &'a ColumnRule, topics: &[String]) -> Result<Filled<'a>, String> {
+pub(super) fn of_csv<'a>(rule: &'a ColumnRule, topics: &[String]) -> Result<Filled<'a>, Wrong> {
     codec::for_csv(&options(rule, false))
+        .map_err(|why| (rule.span.clone(), why))
         .and_then(|codec| filled(rule, codec, Role::Regular, true, topics))
-        .map_err(|why| format!("column {}: {why}", rule.column))
+        .map_err(|(place, why)| (place, format!("column {}: {why}", rule.column)))
 }
 
 // A message's own timestamp is in milliseconds, wherever it is read as a time.
@@ -58,22 +65,18 @@ fn filled<'a>(
     role: Role,
     simple: bool,
     topics: &[String],
-) -> Result<Filled<'a>, String> {
-    let codec = for_word(codec, &rule.source);
-    fits(&rule.source, &codec, simple, topics)?;
+) -> Result<Filled<'a>, Wrong> {
+    let here = |why: String| (rule.span.clone(), why);
+    fits(&rule.source, &codec, simple, topics).map_err(here)?;
     let default = match (&rule.source, &rule.default) {
-        (Source::Constant(json), _) => Some(cell(&codec, json).map_err(|why| format!("value: {why}"))?),
-        (_, Some(json)) => Some(cell(&codec, json.get_ref()).map_err(|why| format!("default: {why}"))?),
+        (Source::Constant(json), _) => Some(cell(&codec, json).map_err(|why| here(format!("value: {why}")))?),
+        (_, Some(json)) => {
+            Some(cell(&codec, json.get_ref()).map_err(|why| (json.span(), format!("default: {why}")))?)
+        }
         _ => None,
     };
     let column = PlanColumn { name: rule.column.clone(), codec, role, origin: origin(&rule.source) };
     Ok(Filled { rule, column, default })
-}
-
-// Outside JSON a value is a plain word; quotes around it would be part of the field.
-fn for_word(codec: Codec, source: &Source) -> Codec {
-    let word = matches!(source, Source::Header(_) | Source::Meta(_) | Source::Uuid(_));
-    if codec == Codec::Json && word { Codec::Plain } else { codec }
 }
 
 fn origin(source: &Source) -> String {

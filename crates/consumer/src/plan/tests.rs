@@ -121,6 +121,16 @@ fn what_can_be_known_of_a_value_is_checked_before_the_first_message() {
 }
 
 #[test]
+fn a_wrong_default_is_told_with_its_own_place() {
+    let text = "topic = \"t\"\ntable = \"shop.orders\"\n[columns]\nid = \"id\"\nat = \"at\"\n\
+                day = { path = \"d\", default = \"soon\" }\n";
+    let route = crate::route::parse(std::path::Path::new("r.toml"), text.to_owned()).unwrap();
+    let found = Plan::for_table(&route, &orders()).unwrap_err();
+    let places: Vec<_> = found.iter().map(|problem| (problem.line, problem.column)).collect();
+    assert_eq!(places, [(6, 31)], "{found:?}");
+}
+
+#[test]
 fn nearest_names_are_the_same_every_time() {
     let known = ["beta", "alpha", "gamma", "alpha"];
     assert_eq!(nearest("alhpa", known.into_iter()), "; did you mean alpha?");

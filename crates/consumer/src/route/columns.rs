@@ -63,6 +63,7 @@ fn column(name: &Spanned<&str>, value: &Value<'_>, problems: &mut Problems<'_>) 
                 format: entries.choice("format", &FORMATS, problems),
                 ..time_options(&entries, problems)
             };
+            check_options(&entries, &what, source.as_ref(), &options, problems);
             (source, options, default)
         }
         other => {
@@ -162,6 +163,27 @@ fn uuid(entries: &Entries<'_>, what: &str, value: &Value<'_>, problems: &mut Pro
     Some(Source::Uuid(paths))
 }
 
+// Options that do not go with what is known of a message beside its value.
+fn check_options(
+    entries: &Entries<'_>,
+    what: &str,
+    source: Option<&Source>,
+    options: &Options,
+    problems: &mut Problems<'_>,
+) {
+    let is_word = matches!(source, Some(Source::Header(_) | Source::Meta(_)));
+    if let Some(format) = entries.get("format").filter(|_| is_word && options.format == Some(Format::Json)) {
+        let why = "has no meaning beside header and meta, whose text is kept as it is";
+        problems.add(&format.span(), format!("{what}: format = \"json\" {why}"));
+    }
+    let is_timestamp = source == Some(&Source::Meta(Meta::Timestamp));
+    let is_other = options.time.as_ref().is_some_and(|time| time != "epoch_ms");
+    if let Some(time) = entries.get("time").filter(|_| is_timestamp && is_other) {
+        problems
+            .add(&time.span(), format!("{what}: a message's timestamp is a number of ms: leave time out"));
+    }
+}
+
 fn default(
     entries: &Entries<'_>,
     what: &str,
@@ -172,6 +194,7 @@ fn default(
     let useless = match source {
         Some(Source::Constant(_)) => Some("value, which is never missing"),
         Some(Source::Uuid(_)) => Some("uuid: rows without all of its fields would share one"),
+        Some(Source::Meta(Meta::Timestamp)) => Some("meta = \"timestamp\": no constant is a message's time"),
         Some(Source::Meta(meta)) if *meta != Meta::Key => Some("this meta, which is never missing"),
         _ => None,
     };

@@ -191,7 +191,10 @@ fn field_ttl(table: &DeTable<'_>, span: Range<usize>, problems: &mut Problems<'_
         .and_then(|_| entries.choice("unit", &UNITS, problems));
     let mut default = None;
     if let Some(value) = entries.get("default") {
-        default = value.get_ref().as_integer().and_then(|integer| integer.as_str().parse().ok());
+        default = value
+            .get_ref()
+            .as_integer()
+            .and_then(|integer| i64::from_str_radix(integer.as_str(), integer.radix()).ok());
         let seconds = default.zip(unit).map(|(count, unit): (i64, Unit)| unit.seconds(count));
         if default.is_none() || seconds == Some(None) {
             problems.add(

@@ -78,6 +78,8 @@ fn times_consistency_and_deletes_are_read() {
     assert_eq!(full.consistency, Consistency::EachQuorum);
     assert_eq!(full.deletes, Deletes { row: true, cells: true });
     assert_eq!(full.ttl, Some(Ttl::Field { path: path("a.b"), unit: Unit::Hours, default: Some(2) }));
+    let hexadecimal = route("ttl = { path = \"a\", unit = \"s\", default = 0x10 }", "id = \"id\"\n");
+    assert_eq!(hexadecimal.ttl, Some(Ttl::Field { path: path("a"), unit: Unit::Seconds, default: Some(16) }));
     let writetime = full.writetime.unwrap();
     assert_eq!((writetime.path, writetime.options.truncate), (path("u"), true));
     assert_eq!(route("deletes = \"cells\"", "id = \"id\"\n").deletes, Deletes { row: false, cells: true });
@@ -150,6 +152,36 @@ fn a_folder_tells_the_problems_of_all_its_files_and_the_routes_that_are_right() 
     let places: Vec<_> = problems.iter().map(|problem| (problem.file.file_name(), problem.line)).collect();
     let name = |name: &'static str| Some(std::ffi::OsStr::new(name));
     assert_eq!(places, [(name("a.toml"), 1), (name("a.toml"), 1), (name("c.toml"), 1), (name("c.toml"), 4)]);
+}
+
+#[test]
+fn an_entry_of_the_folder_that_cannot_be_read_is_told() {
+    let entries = [Ok("b.toml"), Err(io::Error::other("lost")), Ok("notes.txt"), Ok("a.toml")];
+    let (files, unread) = files(entries.into_iter().map(|entry| entry.map(PathBuf::from)));
+    assert_eq!(files, [PathBuf::from("a.toml"), PathBuf::from("b.toml")]);
+    assert_eq!(unread.len(), 1);
+}
+
+#[test]
+fn options_that_a_header_or_the_metadata_has_no_use_for_are_problems() {
+    let found =
+        |column: &str| problems(&format!("topic = \"t\"\ntable = \"k.t\"\n[columns]\nc = {column}\n"));
+    for (column, part) in [
+        ("{ header = \"h\", format = \"json\" }", "4:30: column c: format = \"json\" has no meaning"),
+        ("{ meta = \"key\", format = \"json\" }", "format = \"json\" has no meaning"),
+        ("{ meta = \"timestamp\", time = \"epoch_s\" }", "4:34: column c: a message's timestamp is a number"),
+        ("{ meta = \"timestamp\", default = 0 }", "default has no meaning beside meta = \"timestamp\""),
+    ] {
+        let found = found(column);
+        assert!(found.len() == 1 && found[0].contains(part), "{column}: {found:?}");
+    }
+    for column in [
+        "{ header = \"h\", format = \"hex\" }",
+        "{ key = \"a\", format = \"json\" }",
+        "{ meta = \"timestamp\", time = \"epoch_ms\", bucket = \"day\" }",
+    ] {
+        source(column);
+    }
 }
 
 mod properties {
