@@ -155,7 +155,7 @@ impl Decoder {
         }
         words::set(plan, message, rows)?;
         for (column, cell) in &plan.defaults {
-            if !is_set(rows.last(*column)) {
+            if !rows.last(*column).is_set() {
                 let start = rows.bytes.len();
                 rows.bytes.extend_from_slice(cell);
                 rows.set(*column, start).ok_or_else(|| too_large(plan, *column))?;
@@ -230,13 +230,9 @@ fn using(plan: &Plan, writetime: i64, ttl_s: Option<i64>, rows: &mut Rows) -> Re
     set.ok_or_else(|| Class::Value.error("the row is larger than 2 GiB"))
 }
 
-fn is_set(cell: Cell) -> bool {
-    cell != Cell::NULL && cell != Cell::UNSET
-}
-
 fn check_key(plan: &Plan, rows: &Rows) -> Result<(), DataError> {
     for (place, column) in plan.columns.iter().enumerate() {
-        if column.role != Role::Regular && !is_set(rows.last(place)) {
+        if column.role != Role::Regular && !rows.last(place).is_set() {
             let PlanColumn { name, origin, .. } = column;
             return Err(Class::Key.error(format!("primary key column {name}: {origin} is missing or null")));
         }

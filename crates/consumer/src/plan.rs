@@ -46,7 +46,7 @@ pub struct Plan {
     pub(crate) writetime: Option<WriteTimeField>,
     /// What a column without a field becomes.
     pub(crate) missing: Cell,
-    /// What a column whose field is null becomes.
+    /// What a column whose field is null becomes; never the same cell as `missing`.
     pub(crate) null: Cell,
     /// What to look for in the value.
     pub(crate) fields: Node,
@@ -191,6 +191,7 @@ impl Plan {
             Missing::Unset => Cell::UNSET,
             Missing::Null => Cell::NULL,
         };
+        let null = if route.deletes.cells { Cell::NULL } else { missing };
         let mut plan = Self {
             topics: route.topics.clone(),
             table: route.table.get_ref().clone(),
@@ -204,7 +205,7 @@ impl Plan {
             ttl_field: None,
             writetime: None,
             missing,
-            null: if route.deletes.cells { Cell::NULL } else { missing },
+            null: null.of_null(),
             fields: Node::default(),
             key_fields: None,
             metas: Vec::new(),

@@ -15,6 +15,17 @@ impl Cell {
     pub const NULL: Self = Self { start: 0, length: -1 };
     /// Leaves the column as it is.
     pub const UNSET: Self = Self { start: 0, length: -2 };
+
+    /// The same, of a field that was there and null: the decoder tells it from one that has not come yet.
+    #[must_use]
+    pub fn of_null(self) -> Self {
+        Self { start: 1, ..self }
+    }
+
+    /// Whether it has a value.
+    pub fn is_set(self) -> bool {
+        self.length >= 0
+    }
 }
 
 /// What a cell holds.

@@ -1,5 +1,7 @@
 //! One pass over a JSON text: each value that the plan wants goes into its cell when it is met.
 
+use std::ops::Range;
+
 use super::{Class, DataError, Decoder, too_large, unfit};
 use crate::codec::ValueError;
 use crate::json::{Kind, Reader};
@@ -51,10 +53,9 @@ impl Decoder {
             Kind::Object if !node.fields.is_empty() => self.walk_object(plan, node, reader, rows),
             Kind::Array if !node.elements.is_empty() => self.walk_array(plan, node, reader, rows),
             Kind::Null => {
-                if plan.null != plan.missing {
-                    null_below(plan, node, rows)?;
-                }
-                Ok(reader.null()?)
+                let start = reader.at();
+                reader.null()?;
+                self.null_below(plan, node, &(start..reader.at()), rows)
             }
             // Nothing is wanted of it, or not only what is below.
             _ if !node.columns.is_empty() || (node.fields.is_empty() && node.elements.is_empty()) => {
@@ -125,7 +126,9 @@ impl Decoder {
         rows: &mut Rows,
     ) -> Result<(), DataError> {
         let Some(wanted) = plan.columns.get(column) else {
-            return self.put_aside(plan, column - plan.columns.len(), reader);
+            let start = reader.at();
+            reader.skip()?;
+            return self.put_aside(plan, column - plan.columns.len(), start..reader.at());
         };
         if rows.last(column) != plan.missing {
             return Err(twice(&wanted.origin));
@@ -142,28 +145,33 @@ impl Decoder {
         }
     }
 
-    fn put_aside(&mut self, plan: &Plan, slot: usize, reader: &mut Reader<'_>) -> Result<(), DataError> {
-        let start = reader.at();
-        reader.skip()?;
-        match self.aside[slot].replace(start..reader.at()) {
+    fn put_aside(&mut self, plan: &Plan, slot: usize, place: Range<usize>) -> Result<(), DataError> {
+        match self.aside[slot].replace(place) {
             None => Ok(()),
             Some(_) => Err(twice(&plan.slots[slot])),
         }
     }
-}
 
-// Of an object that is null, each field is.
-fn null_below(plan: &Plan, node: &Node, rows: &mut Rows) -> Result<(), DataError> {
-    for below in node.below() {
-        for &column in below.columns.iter().filter(|column| **column < plan.columns.len()) {
-            if rows.last(column) != plan.missing {
-                return Err(twice(&plan.columns[column].origin));
+    // Of an object that is null, each field is. `null` is where it is.
+    fn null_below(
+        &mut self,
+        plan: &Plan,
+        node: &Node,
+        null: &Range<usize>,
+        rows: &mut Rows,
+    ) -> Result<(), DataError> {
+        for below in node.below() {
+            for &column in &below.columns {
+                match plan.columns.get(column) {
+                    None => self.put_aside(plan, column - plan.columns.len(), null.clone())?,
+                    Some(wanted) if rows.last(column) != plan.missing => return Err(twice(&wanted.origin)),
+                    Some(_) => rows.set_cell(column, plan.null),
+                }
             }
-            rows.set_cell(column, plan.null);
+            self.null_below(plan, below, null, rows)?;
         }
-        null_below(plan, below, rows)?;
+        Ok(())
     }
-    Ok(())
 }
 
 fn twice(origin: &str) -> DataError {

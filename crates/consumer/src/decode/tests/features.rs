@@ -95,6 +95,7 @@ fn a_uuid_is_made_of_its_fields_as_the_reference_says() {
         (r#"{"a":"order-7","b":{}}"#, "183eb0ea-45ef-5ba2-bbea-6ed3b64cd9bd"),
         (r#"{"b":{"c":"order-7"}}"#, "b2c7be0b-a7f5-570f-9a9b-abccc8e48c4b"),
         (r#"{"a":"order-7","b":{"c":null}}"#, "309e5499-f2e6-5ab1-b660-46b87703fcdf"),
+        (r#"{"b": null, "a":"order-7"}"#, "309e5499-f2e6-5ab1-b660-46b87703fcdf"),
     ];
     for (value, expected) in cases {
         assert_eq!(uuid(columns, value).unwrap(), expected, "{value}");
@@ -112,6 +113,27 @@ fn a_uuid_is_made_of_its_fields_as_the_reference_says() {
     assert_eq!(row(&regular, &message(br#"{"id":"i"}"#)).unwrap_err().class, Class::Value);
     let twice = uuid(columns, r#"{"a":"1","a":"2"}"#).unwrap_err();
     assert!(twice.reason.contains("field a appears twice"), "{twice}");
+    let twice = uuid(columns, r#"{"b":null,"b":{"c":1}}"#).unwrap_err();
+    assert!(twice.reason.contains("field b.c appears twice"), "{twice}");
+}
+
+#[test]
+fn a_field_that_is_there_twice_is_refused_also_where_one_is_null() {
+    for head in ["", "missing = \"null\"", "deletes = \"cells\"", "missing = \"null\"\ndeletes = \"cells\""] {
+        let plan = plan(head, "id = \"id\"\na = \"a\"\nb = \"o.b\"\nn = \"o.list[0]\"\n");
+        for (fields, twice) in [
+            (r#""a":null,"a":"y""#, "field a"),
+            (r#""a":"y","a":null"#, "field a"),
+            (r#""a":null,"a":null"#, "field a"),
+            (r#""o":null,"o":{"b":"y"}"#, "field o.b"),
+            (r#""o":{"b":"y"},"o":null"#, "field o.b"),
+            (r#""o":{"list":null},"o":{"list":[7]}"#, "field o.list[0]"),
+        ] {
+            let (class, text) = reason(&plan, &format!(r#"{{"id":"x",{fields}}}"#));
+            assert!(class == Class::Value && text == format!("{twice} appears twice"), "{fields}: {text}");
+        }
+        assert!(row(&plan, &message(br#"{"id":"x","a":null,"o":null}"#)).is_ok());
+    }
 }
 
 #[test]
