@@ -115,7 +115,8 @@ impl Decoder {
             None => None,
             Some(ttl_s) => Some(ttl_s - age_s(timestamp_ms, now_ms)?),
         };
-        if ttl_s.is_some_and(|left_s| left_s <= 0) {
+        // Its older versions have expired as well, unless a field says which ones are older.
+        if plan.writetime.is_none() && ttl_s.is_some_and(|left_s| left_s <= 0) {
             return Ok(Decoded::Expired);
         }
         let start = rows.bytes.len();
@@ -133,16 +134,15 @@ impl Decoder {
                     Some(ttl_s) => Some(ttl_s - age_s(timestamp_ms, now_ms)?),
                 },
             };
-            if ttl_s.is_some_and(|left_s| left_s <= 0) {
-                return Ok(Decoded::Expired);
-            }
-            using(plan, writetime(written_ms, message.offset), ttl_s, rows)?;
-            Ok(Decoded::Row)
+            // An older version may live longer, and would stay if this one were left out. Written with a second to
+            // live, this one takes its place.
+            let ttl_s = ttl_s.map(|left_s| left_s.max(1));
+            using(plan, writetime(written_ms, message.offset), ttl_s, rows)
         });
-        if filled != Ok(Decoded::Row) {
+        if filled.is_err() {
             rows.pop(start);
         }
-        filled
+        filled.map(|()| Decoded::Row)
     }
 
     fn fill(&mut self, plan: &Plan, message: &Message<'_>, rows: &mut Rows) -> Result<(), DataError> {

@@ -181,10 +181,23 @@ fn the_time_to_live_of_a_field_counts_from_the_message() {
             "{reason}"
         );
     }
-    let mut rows = Rows::new(plan.width());
-    let expired = message(br#"{"id":"x","o":{"ttl":5}}"#);
-    assert_eq!(Decoder::default().decode(&plan, &expired, NOW, &mut rows), Ok(Decoded::Expired));
-    assert!(rows.is_empty() && rows.bytes.is_empty());
+}
+
+// Of two versions of a row the newer is the one that counts, even if only the older still lives.
+#[test]
+fn an_expired_row_takes_the_place_of_an_older_one_that_would_live_longer() {
+    let second = Some(1_i32.to_be_bytes().to_vec());
+    let plan = |head: &str| plan(head, "id = \"id\"\n");
+    let by_field = plan("ttl = { path = \"ttl\", unit = \"s\" }");
+    // The message is five seconds old.
+    for ttl in [1, 5] {
+        let cells = row(&by_field, &message(format!(r#"{{"id":"x","ttl":{ttl}}}"#).as_bytes())).unwrap();
+        let written = (NOW - 5_000) * 1000 + 42;
+        assert_eq!(cells[1..], [Some(written.to_be_bytes().to_vec()), second.clone()], "{ttl} s");
+    }
+    let by_time = plan("ttl = \"5s\"\nwritetime = { path = \"u\", time = \"epoch_s\" }");
+    let cells = row(&by_time, &message(br#"{"id":"x","u":7}"#)).unwrap();
+    assert_eq!(cells[1..], [Some(7_000_042_i64.to_be_bytes().to_vec()), second]);
 }
 
 #[test]
