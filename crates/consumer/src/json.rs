@@ -62,7 +62,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// The bytes are not UTF-8.
     pub fn new(bytes: &'a [u8]) -> Result<Self, Error> {
-        let text = std::str::from_utf8(bytes)
+        let text = simdutf8::compat::from_utf8(bytes)
             .map_err(|error| Error { at: error.valid_up_to(), what: "invalid UTF-8" })?;
         Ok(Self { text, at: 0, depth: 0 })
     }
@@ -173,6 +173,18 @@ impl<'a> Reader<'a> {
         }
         self.at += 1;
         Ok(Some(key))
+    }
+
+    /// Whether the object's next key stands in the input just like this, quotes and colon included; then the cursor
+    /// moves behind it. `false` says nothing of the key: [`Reader::key`] reads it.
+    pub fn at_key(&mut self, first: bool, written: &str) -> bool {
+        let rest = &self.text.as_bytes()[self.at..];
+        let key = if first { Some(rest) } else { rest.strip_prefix(b",") };
+        let found = key.is_some_and(|key| key.starts_with(written.as_bytes()));
+        if found {
+            self.at += usize::from(!first) + written.len();
+        }
+        found
     }
 
     /// Enters an array; ask [`Reader::element`] until it says `false`.
@@ -322,8 +334,9 @@ impl<'a> Reader<'a> {
         const ONES: u64 = 0x0101_0101_0101_0101;
         const HIGHS: u64 = 0x8080_8080_8080_8080;
         let zero_byte = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-        let bytes = self.text.as_bytes();
-        while let Some(word) = bytes.get(self.at..).and_then(<[u8]>::first_chunk::<8>) {
+        let rest = &self.text.as_bytes()[self.at..];
+        let (words, last) = rest.as_chunks::<8>();
+        for word in words {
             let word = u64::from_le_bytes(*word);
             let quote = zero_byte(word ^ ONES.wrapping_mul(u64::from(b'"')));
             let backslash = zero_byte(word ^ ONES.wrapping_mul(u64::from(b'\\')));
@@ -335,9 +348,8 @@ impl<'a> Reader<'a> {
             }
             self.at += 8;
         }
-        while self.byte().is_some_and(|byte| byte != b'"' && byte != b'\\' && byte >= 0x20) {
-            self.at += 1;
-        }
+        let special = |byte: &u8| *byte == b'"' || *byte == b'\\' || *byte < 0x20;
+        self.at += last.iter().position(special).unwrap_or(last.len());
     }
 
     fn escape(&mut self) -> Result<char, Error> {

@@ -39,11 +39,15 @@ impl Decoder {
         reader: &mut Reader<'_>,
         rows: &mut Rows,
     ) -> Result<(), DataError> {
+        let leaf = node.fields.is_empty() && node.elements.is_empty();
+        if let ([column], true) = (&node.columns[..], leaf) {
+            return self.set(plan, *column, reader, rows);
+        }
         let kind = reader.peek()?;
         let mut wanted = node.columns.iter().peekable();
         while let Some(&column) = wanted.next() {
             // The last reader of a value moves on, earlier ones look ahead.
-            if wanted.peek().is_some() || !node.fields.is_empty() || !node.elements.is_empty() {
+            if wanted.peek().is_some() || !leaf {
                 self.set(plan, column, &mut reader.clone(), rows)?;
             } else {
                 return self.set(plan, column, reader, rows);
@@ -58,12 +62,12 @@ impl Decoder {
                 self.null_below(plan, node, &(start..reader.at()), rows)
             }
             // Nothing is wanted of it, or not only what is below.
-            _ if !node.columns.is_empty() || (node.fields.is_empty() && node.elements.is_empty()) => {
+            _ if !node.columns.is_empty() || leaf => {
                 reader.skip()?;
                 Ok(())
             }
             other => {
-                let below = node.fields.first().map(|(name, _)| format!("an object with {name}"));
+                let below = node.fields.first().map(|field| format!("an object with {}", field.name));
                 let expected = below.unwrap_or_else(|| "an array".to_owned());
                 let what = format!("expected {expected} at byte {}, found {}", reader.at(), other.name());
                 Err(Class::Value.error(named(plan, node, &what)))
@@ -82,21 +86,23 @@ impl Decoder {
         // Writers keep their order of fields: the next one wanted is most likely the next one found.
         let mut likely = 0;
         let mut first = true;
-        while let Some(key) = reader.key(first, &mut self.key)? {
-            first = false;
+        loop {
             let place = match node.fields.get(likely) {
-                Some((name, _)) if name == key => Some(likely),
-                _ => node.fields.iter().position(|(name, _)| name == key),
+                Some(field) if reader.at_key(first, &field.written) => Some(likely),
+                _ => match reader.key(first, &mut self.key)? {
+                    None => return Ok(()),
+                    Some(key) => node.fields.iter().position(|field| field.name == key),
+                },
             };
+            first = false;
             match place {
                 Some(place) => {
                     likely = place + 1;
-                    self.walk(plan, &node.fields[place].1, reader, rows)?;
+                    self.walk(plan, &node.fields[place].node, reader, rows)?;
                 }
                 None => drop(reader.skip()?),
             }
         }
-        Ok(())
     }
 
     fn walk_array(
@@ -126,6 +132,7 @@ impl Decoder {
         rows: &mut Rows,
     ) -> Result<(), DataError> {
         let Some(wanted) = plan.columns.get(column) else {
+            reader.peek()?;
             let start = reader.at();
             reader.skip()?;
             return self.put_aside(plan, column - plan.columns.len(), start..reader.at());
