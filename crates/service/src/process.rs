@@ -77,7 +77,7 @@ where
     let matches = arguments.get_matches();
     let asked = matches.subcommand_name();
     telemetry::init();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             error!(%error, "cannot start the runtime");
