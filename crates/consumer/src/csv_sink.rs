@@ -205,7 +205,7 @@ impl CsvSink {
                     match self.decoder.decode(plan, &message, now_ms, &mut self.rows) {
                         Ok(Decoded::Row) => {
                             file.append(message.offset, message.timestamp_ms, fields(&self.rows))?;
-                            self.progress.stored(span.partition);
+                            self.progress.stored(span.partition, 1);
                         }
                         Ok(Decoded::Expired) => {
                             file.pass(message.offset, message.timestamp_ms);

@@ -357,9 +357,12 @@ impl Engine {
 
     fn acknowledged(&mut self, batch: Batch, at: Instant) {
         let now = self.horizon.now(at);
-        for origin in &batch.origins {
-            self.ledger.settle(origin.partition, origin.span, 1, now);
-            self.progress.stored(origin.partition);
+        for run in
+            batch.origins.chunk_by(|one, next| (one.partition, one.span) == (next.partition, next.span))
+        {
+            let Origin { partition, span, .. } = run[0];
+            self.ledger.settle(partition, span, u32::try_from(run.len()).unwrap_or(u32::MAX), now);
+            self.progress.stored(partition, run.len());
         }
         self.batcher.recycle(batch);
         *locked(&self.write_trouble) = None;

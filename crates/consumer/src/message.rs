@@ -100,6 +100,16 @@ struct Record {
 }
 
 impl Chunk {
+    /// An empty chunk with room for as much: the next one will be much like this one.
+    pub fn same_capacity(&self) -> Self {
+        Self {
+            bytes: Vec::with_capacity(self.bytes.len()),
+            records: Vec::with_capacity(self.records.len()),
+            headers: Vec::with_capacity(self.headers.len()),
+            ..Self::default()
+        }
+    }
+
     /// Copies one message in. `headers` yields names and values.
     pub fn push<'h>(
         &mut self,

@@ -66,10 +66,10 @@ impl Progress {
         self.topics[partition.topic].read.increment(messages as u64);
     }
 
-    /// A row was acknowledged.
-    pub fn stored(&mut self, partition: Partition) {
-        self.totals.stored += 1;
-        self.topics[partition.topic].stored.increment(1);
+    /// Rows were acknowledged.
+    pub fn stored(&mut self, partition: Partition, rows: usize) {
+        self.totals.stored += rows as u64;
+        self.topics[partition.topic].stored.increment(rows as u64);
     }
 
     /// A message's row would have expired already.

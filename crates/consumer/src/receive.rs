@@ -174,7 +174,9 @@ fn create(
         .set("topic.metadata.refresh.interval.ms", "10000")
         // The default of a second makes draining several times slower.
         .set("fetch.queue.backoff.ms", "10")
-        .set("queued.max.messages.kbytes", "16384")
+        // These two are most of the memory: without the second, one answer has up to a megabyte of each partition.
+        .set("queued.max.messages.kbytes", "8192")
+        .set("fetch.max.bytes", "4194304")
         .set("statistics.interval.ms", "5000");
     config.create_with_context(Context { shared })
 }
@@ -294,7 +296,8 @@ impl Polling {
         if paused {
             self.set_paused(false);
         }
-        let mut chunk = std::mem::take(&mut self.chunk);
+        let next = self.chunk.same_capacity();
+        let mut chunk = std::mem::replace(&mut self.chunk, next);
         chunk.hold(permit);
         self.chunks.send(Delivery { epoch: self.chunk_epoch, chunk }).map_err(drop)
     }

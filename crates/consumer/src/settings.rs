@@ -108,10 +108,10 @@ impl Default for Consumer {
             csv_dir: "csv".into(),
             csv_sync_every: Duration::from_secs(1),
             durable_after: Duration::from_secs(16),
-            batch_rows: 32,
+            batch_rows: 64,
             batch_bytes: 48 * 1024,
             in_flight: 8,
-            buffer_bytes: 16 * 1024 * 1024,
+            buffer_bytes: 8 * 1024 * 1024,
             row_bytes_max: 8 * 1024 * 1024,
             session_timeout: Duration::from_secs(10),
         }

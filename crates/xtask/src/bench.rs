@@ -17,9 +17,9 @@ pub(crate) struct Arguments {
     /// Messages; each benchmark has its own default
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rows: Option<u32>,
-    /// Pairs of floors and a drain
+    /// How often each is measured, 5 times unless said; what is printed are medians
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    pairs: Option<u32>,
+    runs: Option<u32>,
     /// Print one JSON object on the last line
     #[arg(long)]
     json: bool,
@@ -68,8 +68,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if let Some(rows) = arguments.rows {
         words.extend(["--rows".to_owned(), rows.to_string()]);
     }
-    if let Some(pairs) = arguments.pairs {
-        words.extend(["--pairs".to_owned(), pairs.to_string()]);
+    if let Some(runs) = arguments.runs {
+        words.extend(["--runs".to_owned(), runs.to_string()]);
     }
     if arguments.json {
         words.push("--json".to_owned());

@@ -59,7 +59,7 @@ async fn routes_that_fit_are_0_and_the_sample_tells_what_the_consumer_would_writ
     let example = (reasons[1]["partition"].as_i64().unwrap(), reasons[1]["offset"].as_i64().unwrap());
     assert_eq!(example, (i64::from(places[17].0), places[17].1), "{text}");
     found(&object, "warnings", &["3 of 300 sampled messages"]);
-    assert_eq!((&sample["batch_rows"]["max"], &sample["null_cells"]["max"]), (&json!(32), &json!(0)));
+    assert_eq!((&sample["batch_rows"]["max"], &sample["null_cells"]["max"]), (&json!(64), &json!(0)));
     assert_eq!(object["thresholds"]["batch_size_warn"], json!(49 * 1024), "the testbed's: {text}");
     assert_eq!(object["thresholds"]["assumed"], json!(false), "{text}");
     // What a person reads has no log line in it.

@@ -73,8 +73,8 @@ fn rows_of_a_batch(cells: usize, value: usize) -> usize {
 
 #[test]
 fn batches_stay_below_what_the_server_refuses_also_where_cells_are_many_and_small() {
-    assert_eq!(rows_of_a_batch(12, 28), 32, "as the route of users has them");
-    assert!((16..32).contains(&rows_of_a_batch(60, 10)));
+    assert_eq!(rows_of_a_batch(12, 28), 64, "as the route of users has them");
+    assert!((16..64).contains(&rows_of_a_batch(60, 10)));
 }
 
 #[test]
