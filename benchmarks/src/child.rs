@@ -11,8 +11,8 @@ use testbed::Service;
 
 use crate::process;
 
-/// Between two looks at a child's metrics.
-pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Between two looks at a child's metrics, each of which costs the child some work.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// The child; killed when dropped.
 pub(crate) struct Child {
@@ -35,7 +35,7 @@ impl Child {
         Ok(Self { service, started })
     }
 
-    /// Looks every 50 ms until `probe` has an answer.
+    /// Looks again and again until `probe` has an answer.
     ///
     /// # Errors
     /// The time is up, the child has ended, or the probe fails: each with the child's log.

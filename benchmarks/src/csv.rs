@@ -15,7 +15,7 @@ use testbed::Kafka;
 use crate::child::Child;
 use crate::drain::{steady, stored};
 use crate::messages::{Messages, TABLE, TOPIC};
-use crate::report::{Figures, Report, as_figure, grouped, rounded, table};
+use crate::report::{Figures, Report, as_figure, grouped, median, rounded, table};
 use crate::topic;
 
 const ROUTE: &str = include_str!("../../routes/random-user.toml");
@@ -34,34 +34,43 @@ struct Figure {
     bytes: u64,
 }
 
-/// Measures one run, then kills another three times.
-pub(crate) fn run(rows: u32) -> Result<Report> {
+/// Measures so many runs, then kills another one three times.
+pub(crate) fn run(rows: u32, runs: u32) -> Result<Report> {
     let messages = Messages::generate(rows)?;
     let kafka = Kafka::start(topic::options())?;
     topic::users(&kafka, &messages)?;
     let ends = topic::ends(&kafka.brokers(), TOPIC)?;
-    let figure = undisturbed(&kafka, &messages, &ends)?;
-    let kills = killed(&kafka, &messages, &ends, figure.bytes)?;
+    let mut done = Vec::new();
+    for number in 1..=runs {
+        done.push(undisturbed(&kafka, &messages, &ends)?);
+        let rows_per_s = done.last().map_or(f64::NAN, |run| run.rows_per_s);
+        eprintln!("==> run {number} of {runs}: {} rows/s", grouped(rows_per_s));
+    }
+    let whole = done.first().map_or(0, |run| run.bytes);
+    let kills = killed(&kafka, &messages, &ends, whole)?;
+    let of = |figure: fn(&Figure) -> f64| median(&done.iter().map(figure).collect::<Vec<_>>());
+    let rows_per_s = of(|run| run.rows_per_s);
+    let client_cpu_s_per_million = of(|run| run.client_cpu_s_per_million);
+    let peak_rss_mb = of(|run| run.peak_rss_mb);
     let line = vec![
-        grouped(figure.rows_per_s),
-        grouped(figure.steady_rows_per_s),
-        format!("{:.2}", figure.client_cpu_s_per_million),
-        format!("{:.0}", figure.peak_rss_mb),
+        grouped(rows_per_s),
+        grouped(of(|run| run.steady_rows_per_s)),
+        format!("{client_cpu_s_per_million:.2}"),
+        format!("{peak_rss_mb:.0}"),
     ];
     let header = ["durable rows/s", "steady rows/s", "client CPU-s per M", "peak RSS MB"];
-    let mut text = format!("csv: {rows} rows, one run\n{}", table(&header, &[line]));
+    let mut text = format!("csv: {rows} rows, medians of {runs} runs\n{}", table(&header, &[line]));
     text += &format!("\nacross {KILLS} kills ({kills}): every offset is one row\n");
     let figures = Figures {
-        rows_per_s: Some(rounded(figure.rows_per_s, 0)),
-        client_cpu_s_per_million: Some(rounded(figure.client_cpu_s_per_million, 2)),
-        peak_rss_mb: Some(rounded(figure.peak_rss_mb, 1)),
+        rows_per_s: Some(rounded(rows_per_s, 0)),
+        client_cpu_s_per_million: Some(rounded(client_cpu_s_per_million, 2)),
+        peak_rss_mb: Some(rounded(peak_rss_mb, 1)),
         ..Figures::default()
     };
     Ok(Report { name: "csv", rows: u64::from(rows), figures, text })
 }
 
 fn undisturbed(kafka: &Kafka, messages: &Messages, ends: &Ends) -> Result<Figure> {
-    eprintln!("==> into files, undisturbed");
     let folder = tempfile::tempdir()?;
     let child = sink(kafka, folder.path(), ROUTE)?;
     let first = child.wait("the first row", Duration::from_secs(60), |child| {
@@ -146,7 +155,7 @@ struct Checkpoint {
 }
 
 fn file(folder: &Path, partition: i32) -> PathBuf {
-    folder.join("csv").join(format!("{TABLE}-{partition}.csv"))
+    folder.join("csv").join(format!("{TABLE}@{TOPIC}-{partition}.csv"))
 }
 
 fn checkpoint(folder: &Path, partition: i32) -> Result<Option<Checkpoint>> {

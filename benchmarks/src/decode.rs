@@ -26,11 +26,10 @@ use crate::process;
 use crate::report::{Figures, Report, as_figure, grouped, median, rounded, table};
 use crate::user::{COLUMNS, User};
 
-const ROUNDS: usize = 5;
 const CHUNK: usize = 512;
 const PARTITIONS: usize = 6;
 const IN_FLIGHT: usize = 8;
-const LIMITS: Limits = Limits { rows: 32, bytes: 48 * 1024 };
+const LIMITS: Limits = Limits { rows: 64, bytes: 48 * 1024 };
 
 struct Input {
     messages: Messages,
@@ -50,7 +49,7 @@ const CONTENDERS: [(&str, Contender); 3] = [
 ];
 
 /// Measures, after having checked that the decoded cells are right.
-pub(crate) fn run(rows: u32) -> Result<Report> {
+pub(crate) fn run(rows: u32, runs: u32) -> Result<Report> {
     let messages = Messages::generate(rows)?;
     let now_ms = Utc::now().timestamp_millis();
     let input = Input { chunks: chunks(&messages, now_ms), messages, plan: plan()?, now_ms };
@@ -58,7 +57,7 @@ pub(crate) fn run(rows: u32) -> Result<Report> {
     let mut seconds: [Vec<f64>; 3] = Default::default();
     let mut cpu: [Vec<f64>; 3] = Default::default();
     // The first round warms up and does not count.
-    for round in 0..=ROUNDS {
+    for round in 0..=runs {
         for (place, (name, contender)) in CONTENDERS.iter().enumerate() {
             let cpu_before = process::cpu_s(std::process::id())?;
             let started = Instant::now();
@@ -71,10 +70,10 @@ pub(crate) fn run(rows: u32) -> Result<Report> {
             }
         }
     }
-    Ok(report(&input, &seconds, &cpu))
+    Ok(report(&input, runs, &seconds, &cpu))
 }
 
-fn report(input: &Input, seconds: &[Vec<f64>; 3], cpu: &[Vec<f64>; 3]) -> Report {
+fn report(input: &Input, runs: u32, seconds: &[Vec<f64>; 3], cpu: &[Vec<f64>; 3]) -> Report {
     let rows = as_figure(input.messages.len());
     let bytes = as_figure(input.messages.value_bytes());
     let line = |place: usize| {
@@ -93,7 +92,7 @@ fn report(input: &Input, seconds: &[Vec<f64>; 3], cpu: &[Vec<f64>; 3]) -> Report
     };
     let header = ["one thread", "rows/s", "slowest", "fastest", "MB/s", "CPU-s per M"];
     let mut text = format!(
-        "decode: {} messages of {:.0} bytes, medians of {ROUNDS} rounds\n",
+        "decode: {} messages of {:.0} bytes, medians of {runs} rounds\n",
         input.messages.len(),
         bytes / rows
     );
@@ -126,7 +125,7 @@ fn into_rows(input: &Input) -> Result<u64> {
     Ok(done + rows.len() as u64)
 }
 
-// As the engine does it, with the writers replaced by a queue that gives each batch back after a while.
+// With the ledger and the batcher, as in the engine; a queue that gives each batch back after a while is the writers.
 fn into_batches(input: &Input) -> Result<u64> {
     let mut decoder = Decoder::default();
     let mut batcher = Batcher::new(LIMITS, [Shape::of(&input.plan, 1)]);

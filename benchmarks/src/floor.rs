@@ -41,23 +41,26 @@ pub(crate) struct Floor<'a> {
     users: Vec<User<'a>>,
 }
 
-/// Measures each size once, on a table that is emptied before.
-pub(crate) async fn run(rows: u32) -> Result<Report> {
+/// Measures each size so often, in turn, on a table that is emptied before.
+pub(crate) async fn run(rows: u32, runs: u32) -> Result<Report> {
     let messages = Messages::generate(rows)?;
     let cassandra = tokio::task::spawn_blocking(|| Cassandra::start(database::options())).await??;
     let database = Database::on(cassandra).await?;
     let floor = Floor::of(&messages)?;
     floor.warm_up(&database).await?;
-    let mut runs = Vec::new();
-    for size in SIZES {
-        database.empty().await?;
-        eprintln!("==> batches of {}, {} in flight", size.0, size.1);
-        runs.push(floor.measure(&database, size).await?);
-        database.check(&messages).await?;
+    let mut done = [const { Vec::new() }; SIZES.len()];
+    for number in 1..=runs {
+        for (size, done) in SIZES.iter().zip(&mut done) {
+            database.empty().await?;
+            eprintln!("==> run {number} of {runs}: batches of {}, {} in flight", size.0, size.1);
+            done.push(floor.measure(&database, *size).await?);
+            database.check(&messages).await?;
+        }
     }
-    let best = runs.iter().max_by(|a, b| a.rows_per_s.total_cmp(&b.rows_per_s)).context("no run")?.clone();
-    let lines: Vec<_> = SIZES.iter().zip(&runs).map(|(size, run)| run.line(*size)).collect();
-    let text = format!("floor: {rows} rows, one run each\n{}", table(&HEADER, &lines));
+    let medians = done.map(|runs| Run::median_of(&runs.iter().collect::<Vec<_>>()));
+    let best = medians.iter().max_by(|a, b| a.rows_per_s.total_cmp(&b.rows_per_s)).context("no run")?;
+    let lines: Vec<_> = SIZES.iter().zip(&medians).map(|(size, run)| run.line(*size)).collect();
+    let text = format!("floor: {rows} rows, medians of {runs} runs\n{}", table(&HEADER, &lines));
     let figures = Figures {
         rows_per_s: Some(rounded(best.rows_per_s, 0)),
         client_cpu_s_per_million: Some(rounded(best.client_cpu_s_per_million, 2)),

@@ -1,7 +1,8 @@
 //! `latency`: 200 messages a second -> the topic -> the consumer -> how long until a row can be queried.
 //!
-//! Every tenth message is watched by a task of its own, which asks for its id again and again from the moment at which
-//! the message was handed to the producer. What is measured includes up to one such question and the pause after it.
+//! Every tenth message is watched by a task of its own, which asks for its id again and again. The clock starts when the
+//! message was due, even if the publisher was late, and what is measured includes up to one such question and the pause
+//! after it. The publisher sends each message at once (`linger.ms` 0): what a producer gathers is not the consumer's.
 
 use std::sync::Arc;
 use std::thread;
@@ -15,10 +16,11 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use crate::child::Child;
 use crate::database::{self, Database};
 use crate::drain::{consumer, stored};
 use crate::messages::{Messages, TOPIC};
-use crate::report::{Figures, Report, as_figure, millis, percentile, rounded, table};
+use crate::report::{Figures, Report, as_figure, median, millis, percentile, rounded, table};
 use crate::topic::{self, Deliveries};
 
 const PER_S: u32 = 200;
@@ -28,13 +30,27 @@ const PAUSE: Duration = Duration::from_micros(300);
 const SEEN_WITHIN: Duration = Duration::from_secs(30);
 /// Drained before, so that nothing is cold.
 const BACKLOG: u32 = 100_000;
+/// Published before, at the same rate: the producer connects, and the servers compile what only such messages run.
+const WARM_UP_ROWS: u32 = 6_000;
 
-/// A message that is watched: its id, and when it was handed to the producer.
+type Publisher = ThreadedProducer<Deliveries>;
+
+struct Figure {
+    messages_per_s: f64,
+    watched: f64,
+    p50_ms: f64,
+    p99_ms: f64,
+    longest_ms: f64,
+    client_share: f64,
+    server_share: f64,
+}
+
+/// A message that is watched: its id, and when it was due.
 type Sent = (Uuid, Instant);
 
-/// Publishes that many messages, at 200 a second.
-pub(crate) async fn run(rows: u32) -> Result<Report> {
-    let messages = Arc::new(Messages::generate(BACKLOG + rows)?);
+/// Publishes that many messages so often, at 200 a second.
+pub(crate) async fn run(rows: u32, runs: u32) -> Result<Report> {
+    let messages = Arc::new(Messages::generate(BACKLOG + WARM_UP_ROWS + rows * runs)?);
     let backlog = usize::try_from(BACKLOG)?;
     let started =
         tokio::task::spawn_blocking(|| testbed::pair(topic::options(), database::options())).await?;
@@ -52,44 +68,35 @@ pub(crate) async fn run(rows: u32) -> Result<Report> {
     all_of(u64::from(BACKLOG))?;
     database.idle().await?;
 
-    eprintln!("==> {rows} messages at {PER_S} a second");
-    let (client_before, server_before, since) = (child.cpu_s()?, database.cpu_s()?, Instant::now());
-    let (sender, mut sent) = unbounded_channel();
     let deliveries = Deliveries::default();
-    let producer: ThreadedProducer<Deliveries> =
+    let producer: Publisher =
         topic::producer(&kafka.brokers()).set("linger.ms", "0").create_with_context(deliveries.clone())?;
-    let (ours, theirs) = (Arc::clone(&messages), since);
-    let publisher = tokio::task::spawn_blocking(move || publish(&producer, &ours, backlog, theirs, &sender));
-    let select = Arc::new(database.select("id").await?);
-    let mut watchers = JoinSet::new();
-    while let Some(sent) = sent.recv().await {
-        let (database, select) = (Arc::clone(&database), Arc::clone(&select));
-        let handle = Handle::current();
-        watchers.spawn_blocking(move || seen_after(&handle, &database, &select, sent));
+    let producer = Arc::new(producer);
+    let mut skipped = backlog;
+    measure(&producer, &database, &child, &messages, (skipped, WARM_UP_ROWS)).await?;
+    skipped += usize::try_from(WARM_UP_ROWS)?;
+    let mut done = Vec::new();
+    for number in 1..=runs {
+        let run = measure(&producer, &database, &child, &messages, (skipped, rows)).await?;
+        skipped += usize::try_from(rows)?;
+        eprintln!("==> run {number} of {runs}: p50 {:.2} ms, p99 {:.2} ms", run.p50_ms, run.p99_ms);
+        done.push(run);
     }
-    publisher.await??;
-    let mut seen_after = Vec::new();
-    while let Some(watched) = watchers.join_next().await {
-        seen_after.push(watched??);
-    }
-    let seconds = since.elapsed().as_secs_f64();
-    let (client, server) = (child.cpu_s()? - client_before, database.cpu_s()? - server_before);
-    deliveries.all(u64::from(rows))?;
+    deliveries.all(u64::from(WARM_UP_ROWS + rows * runs))?;
     all_of(messages.len())?;
     let peak_rss_mb = child.peak_rss_mb()?;
     child.end()?;
     database.check(&messages).await?;
 
-    ensure!(!seen_after.is_empty(), "no message was watched: publish more than {WATCHED}");
-    seen_after.sort_unstable();
+    let of = |figure: fn(&Figure) -> f64| median(&done.iter().map(figure).collect::<Vec<_>>());
     let line = vec![
-        format!("{:.1}", as_figure(u64::from(rows)) / seconds),
-        seen_after.len().to_string(),
-        format!("{:.2}", millis(percentile(&seen_after, 50))),
-        format!("{:.2}", millis(percentile(&seen_after, 99))),
-        format!("{:.2}", millis(percentile(&seen_after, 100))),
-        format!("{:.1} %", client / seconds * 100.0),
-        format!("{:.1} %", server / seconds * 100.0),
+        format!("{:.1}", of(|run| run.messages_per_s)),
+        format!("{:.0}", of(|run| run.watched)),
+        format!("{:.2}", of(|run| run.p50_ms)),
+        format!("{:.2}", of(|run| run.p99_ms)),
+        format!("{:.2}", of(|run| run.longest_ms)),
+        format!("{:.1} %", of(|run| run.client_share) * 100.0),
+        format!("{:.1} %", of(|run| run.server_share) * 100.0),
         format!("{peak_rss_mb:.0}"),
     ];
     let header = [
@@ -102,34 +109,76 @@ pub(crate) async fn run(rows: u32) -> Result<Report> {
         "Cassandra of a core",
         "peak RSS MB",
     ];
-    let text = format!("latency: from produce to queryable, {rows} messages\n{}", table(&header, &[line]));
+    let text = format!(
+        "latency: from produce to queryable, {rows} messages, linger 0, medians of {runs} runs\n{}",
+        table(&header, &[line])
+    );
     let figures = Figures {
-        rows_per_s: Some(rounded(as_figure(u64::from(rows)) / seconds, 1)),
+        rows_per_s: Some(rounded(of(|run| run.messages_per_s), 1)),
         peak_rss_mb: Some(rounded(peak_rss_mb, 1)),
-        p50_ms: Some(millis(percentile(&seen_after, 50))),
-        p99_ms: Some(millis(percentile(&seen_after, 99))),
+        p50_ms: Some(of(|run| run.p50_ms)),
+        p99_ms: Some(of(|run| run.p99_ms)),
         ..Figures::default()
     };
     Ok(Report { name: "latency", rows: u64::from(rows), figures, text })
 }
 
-fn publish(
-    producer: &ThreadedProducer<Deliveries>,
-    messages: &Messages,
-    skipped: usize,
+// One run of so many messages, those behind the first `skipped`.
+async fn measure(
+    producer: &Arc<Publisher>,
+    database: &Arc<Database>,
+    child: &Child,
+    messages: &Arc<Messages>,
+    (skipped, rows): (usize, u32),
+) -> Result<Figure> {
+    let (sender, mut sent) = unbounded_channel();
+    let select = Arc::new(database.select("id").await?);
+    let (client_before, server_before, since) = (child.cpu_s()?, database.cpu_s()?, Instant::now());
+    let (producer, ours) = (Arc::clone(producer), Arc::clone(messages));
+    let publisher = tokio::task::spawn_blocking(move || {
+        publish(&producer, ours.iter().skip(skipped).take(usize::try_from(rows)?), since, &sender)
+    });
+    let mut watchers = JoinSet::new();
+    while let Some(sent) = sent.recv().await {
+        let (database, select) = (Arc::clone(database), Arc::clone(&select));
+        let handle = Handle::current();
+        watchers.spawn_blocking(move || seen_after(&handle, &database, &select, sent));
+    }
+    publisher.await??;
+    let mut seen_after = Vec::new();
+    while let Some(watched) = watchers.join_next().await {
+        seen_after.push(watched??);
+    }
+    let seconds = since.elapsed().as_secs_f64();
+    let (client, server) = (child.cpu_s()? - client_before, database.cpu_s()? - server_before);
+    ensure!(!seen_after.is_empty(), "no message was watched: publish more than {WATCHED}");
+    seen_after.sort_unstable();
+    Ok(Figure {
+        messages_per_s: as_figure(u64::from(rows)) / seconds,
+        watched: as_figure(seen_after.len() as u64),
+        p50_ms: millis(percentile(&seen_after, 50)),
+        p99_ms: millis(percentile(&seen_after, 99)),
+        longest_ms: millis(percentile(&seen_after, 100)),
+        client_share: client / seconds,
+        server_share: server / seconds,
+    })
+}
+
+fn publish<'a>(
+    producer: &Publisher,
+    messages: impl Iterator<Item = (&'a [u8], &'a [u8])>,
     since: Instant,
     watch: &UnboundedSender<Sent>,
 ) -> Result<()> {
-    for (place, (key, value)) in (0_u32..).zip(messages.iter().skip(skipped)) {
+    for (place, (key, value)) in (0_u32..).zip(messages) {
         let due = since + Duration::from_secs(1) / PER_S * place;
         thread::sleep(due.saturating_duration_since(Instant::now()));
         let record = BaseRecord::to(TOPIC).key(key).payload(value).headers(topic::headers());
-        let sent_at = Instant::now();
         producer.send(record).map_err(|(error, _)| error)?;
         if usize::try_from(place)?.is_multiple_of(WATCHED) {
             let id = Uuid::try_parse_ascii(key)?;
             // Nobody listens any more only after an error, which is told elsewhere.
-            let _ = watch.send((id, sent_at));
+            let _ = watch.send((id, due));
         }
     }
     producer.flush(SEEN_WITHIN).context("publish")
@@ -139,12 +188,12 @@ fn seen_after(
     handle: &Handle,
     database: &Database,
     select: &PreparedStatement,
-    (id, sent_at): Sent,
+    (id, due): Sent,
 ) -> Result<Duration> {
     loop {
         let answer = handle.block_on(database.session.execute_unpaged(select, (id,)))?;
         let found = answer.into_rows_result()?.rows_num() > 0;
-        let elapsed = sent_at.elapsed();
+        let elapsed = due.elapsed();
         if found {
             return Ok(elapsed);
         }

@@ -32,9 +32,9 @@ struct Arguments {
     /// Messages; each benchmark has its own default
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rows: Option<u32>,
-    /// Pairs of floors and a drain
+    /// How often each is measured; what is printed are medians
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    pairs: u32,
+    runs: u32,
     /// Print one JSON object on the last line
     #[arg(long)]
     json: bool,
@@ -72,17 +72,18 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<Report> {
     let rows = |default: u32| arguments.rows.unwrap_or(default);
+    let runs = arguments.runs;
     if !matches!(arguments.name, Name::Decode) {
         needs_java()?;
     }
     let runtime = || tokio::runtime::Runtime::new().context("start the runtime");
     match arguments.name {
-        Name::Csv => csv::run(rows(1_000_000)),
-        Name::Decode => decode::run(rows(1_000_000)),
-        Name::Drain => runtime()?.block_on(drain::run(rows(1_000_000), arguments.pairs)),
-        Name::Faker => faker::run(rows(4_000_000)),
-        Name::Floor => runtime()?.block_on(floor::run(rows(1_000_000))),
-        Name::Latency => runtime()?.block_on(latency::run(rows(12_000))),
+        Name::Csv => csv::run(rows(2_000_000), runs),
+        Name::Decode => decode::run(rows(1_000_000), runs),
+        Name::Drain => runtime()?.block_on(drain::run(rows(1_000_000), runs)),
+        Name::Faker => faker::run(rows(3_000_000), runs),
+        Name::Floor => runtime()?.block_on(floor::run(rows(1_000_000), runs)),
+        Name::Latency => runtime()?.block_on(latency::run(rows(6_000), runs)),
     }
 }
 
