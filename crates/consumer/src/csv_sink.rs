@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use service::Service;
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::dead_letter::DeadLetters;
@@ -27,6 +28,7 @@ use crate::receive::{Assignment, Control, Receiver};
 use crate::route::{Problem, Route, listed};
 use crate::rows::{CellValue, Rows};
 use crate::settings::Settings;
+use file::{Checkpoint, FileSync};
 use folder::Files;
 use letters::Letters;
 use topics::Topics;
@@ -113,6 +115,8 @@ struct CsvSink {
     rows: Rows,
     progress: Progress,
     letters: Letters,
+    /// One round of all files at most.
+    syncing: JoinSet<anyhow::Result<Vec<(FileId, Checkpoint)>>>,
     synced_at: Instant,
 }
 
@@ -137,6 +141,7 @@ impl CsvSink {
             decoder: Decoder::default(),
             rows: Rows::default(),
             letters: Letters::new(dead_letters),
+            syncing: JoinSet::new(),
             synced_at: Instant::now(),
         }
     }
@@ -152,6 +157,10 @@ impl CsvSink {
             let over = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => None,
+                Some(synced) = self.syncing.join_next() => {
+                    self.synced(synced??);
+                    None
+                }
                 control = self.receiver.control.recv() => {
                     self.control(control.context(POLLING_ENDED)?)?;
                     None
@@ -174,8 +183,8 @@ impl CsvSink {
                 bail!(reason);
             }
             // Under load the ticks come late: the time since the last sync counts.
-            if self.synced_at.elapsed() >= self.settings.consumer.csv_sync_every {
-                self.sync()?;
+            if self.synced_at.elapsed() >= self.settings.consumer.csv_sync_every && self.syncing.is_empty() {
+                self.begin_sync()?;
             }
         }
         self.finish().await?;
@@ -250,19 +259,37 @@ impl CsvSink {
         Some(format!("topic {topic} has got partition {}: a restart begins a file for it", new.number))
     }
 
-    // The offsets may pass a dead letter only when Kafka has it.
-    fn sync(&mut self) -> anyhow::Result<()> {
-        for (&id, file) in &mut self.files {
-            file.sync(self.letters.settled(id))?;
-        }
+    // The offsets may pass a dead letter only when Kafka has it. Reading goes on meanwhile.
+    fn begin_sync(&mut self) -> anyhow::Result<()> {
         self.synced_at = Instant::now();
+        let mut syncs = Vec::new();
+        for (&id, file) in &mut self.files {
+            syncs.extend(file.begin_sync(self.letters.settled(id))?.map(|sync| (id, sync)));
+        }
+        if !syncs.is_empty() {
+            let run = |(id, sync): (FileId, FileSync)| Ok((id, sync.run()?));
+            self.syncing.spawn_blocking(move || syncs.into_iter().map(run).collect());
+        }
         Ok(())
+    }
+
+    fn synced(&mut self, checkpoints: Vec<(FileId, Checkpoint)>) {
+        for (id, checkpoint) in checkpoints {
+            if let Some(file) = self.files.get_mut(&id) {
+                file.synced(checkpoint);
+            }
+        }
     }
 
     async fn finish(&mut self) -> anyhow::Result<()> {
         let until = tokio::time::Instant::now() + LETTERS_PATIENCE;
         while let Ok(Some(_)) = tokio::time::timeout_at(until, self.letters.acknowledged()).await {}
-        self.sync()?;
+        while let Some(synced) = self.syncing.join_next().await {
+            self.synced(synced??);
+        }
+        for (&id, file) in &mut self.files {
+            file.sync(self.letters.settled(id))?;
+        }
         let held_back: Vec<(PathBuf, usize)> = self
             .files
             .iter()

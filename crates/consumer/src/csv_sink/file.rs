@@ -29,6 +29,14 @@ pub(super) struct CsvFile {
     buffer: csv::Writer<Vec<u8>>,
 }
 
+/// The way of a file to its next checkpoint, on any thread.
+#[derive(Debug)]
+pub(super) struct FileSync {
+    path: PathBuf,
+    file: File,
+    checkpoint: Checkpoint,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Position {
     offset: i64,
@@ -71,6 +79,24 @@ impl Checkpoint {
 
     pub(super) fn has_rows(&self) -> bool {
         self.bytes > self.head().len() as u64
+    }
+
+    fn save(&self, path: &Path) -> anyhow::Result<()> {
+        let target = sidecar(path);
+        let temporary = target.with_extension("checkpoint.new");
+        let save = || -> std::io::Result<()> {
+            let mut file = File::create(&temporary)?;
+            serde_json::to_writer(&mut file, self)?;
+            file.write_all(b"\n")?;
+            file.sync_all()?;
+            std::fs::rename(&temporary, &target)?;
+            // The rename itself is durable only when the folder is.
+            match target.parent() {
+                Some(folder) => File::open(folder)?.sync_all(),
+                None => Ok(()),
+            }
+        };
+        save().with_context(|| format!("write {}", target.display()))
     }
 
     // Whether the file is the one that this was written for.
@@ -141,7 +167,7 @@ impl CsvFile {
         let bytes = path.metadata()?.len();
         let file = Self::resume(path, Checkpoint { next_offset, bytes, header, last_timestamp_ms })?;
         file.file.sync_all()?;
-        file.save()?;
+        file.checkpoint.save(&file.path)?;
         Ok(file)
     }
 
@@ -196,29 +222,38 @@ impl CsvFile {
         self.next.last_timestamp_ms = Some(timestamp_ms.unwrap_or(NO_TIMESTAMP));
     }
 
-    /// Makes everything so far durable: first the rows, then the checkpoint. That never passes `settled`, the
-    /// offset of the first message whose dead letter Kafka does not have yet: it goes as far as was due at an earlier
-    /// call and is settled by now.
+    /// What makes everything so far durable; rows may be appended while it runs, and [`CsvFile::synced`] takes what it
+    /// returns. It never passes `settled`, the offset of the first message whose dead letter Kafka does not have yet: it
+    /// goes as far as was due at an earlier call and is settled by now. `None`: there is nothing to be done.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub(super) fn begin_sync(&mut self, settled: i64) -> anyhow::Result<Option<FileSync>> {
+        if self.due.is_none() && self.next.offset != self.checkpoint.next_offset {
+            self.flush()?;
+            self.due = Some(self.next);
+        }
+        let Some(due) = self.due.take_if(|due| due.offset <= settled) else { return Ok(None) };
+        let Position { offset: next_offset, bytes, last_timestamp_ms } = due;
+        let header = self.checkpoint.header.clone();
+        let checkpoint = Checkpoint { next_offset, bytes, header, last_timestamp_ms };
+        Ok(Some(FileSync { path: self.path.clone(), file: self.file.try_clone()?, checkpoint }))
+    }
+
+    /// The checkpoint that was reached.
+    pub(super) fn synced(&mut self, checkpoint: Checkpoint) {
+        self.checkpoint = checkpoint;
+    }
+
+    /// Makes everything durable that is settled, and waits for it.
     ///
     /// # Errors
     /// The disk refuses.
     pub(super) fn sync(&mut self, settled: i64) -> anyhow::Result<()> {
-        self.sync_due(settled)?;
-        if self.due.is_none() && self.next.offset != self.checkpoint.next_offset {
-            self.flush()?;
-            self.due = Some(self.next);
-            self.sync_due(settled)?;
+        while let Some(sync) = self.begin_sync(settled)? {
+            self.synced(sync.run()?);
         }
         Ok(())
-    }
-
-    fn sync_due(&mut self, settled: i64) -> anyhow::Result<()> {
-        let Some(due) = self.due.take_if(|due| due.offset <= settled) else { return Ok(()) };
-        self.file.sync_data().with_context(|| format!("sync {}", self.path.display()))?;
-        self.checkpoint.next_offset = due.offset;
-        self.checkpoint.bytes = due.bytes;
-        self.checkpoint.last_timestamp_ms = due.last_timestamp_ms;
-        self.save()
     }
 
     /// The offset of the next row.
@@ -246,23 +281,18 @@ impl CsvFile {
         self.buffer = writer(bytes);
         Ok(())
     }
+}
 
-    fn save(&self) -> anyhow::Result<()> {
-        let target = sidecar(&self.path);
-        let temporary = target.with_extension("checkpoint.new");
-        let save = || -> std::io::Result<()> {
-            let mut file = File::create(&temporary)?;
-            serde_json::to_writer(&mut file, &self.checkpoint)?;
-            file.write_all(b"\n")?;
-            file.sync_all()?;
-            std::fs::rename(&temporary, &target)?;
-            // The rename itself is durable only when the folder is.
-            match target.parent() {
-                Some(folder) => File::open(folder)?.sync_all(),
-                None => Ok(()),
-            }
-        };
-        save().with_context(|| format!("write {}", target.display()))
+impl FileSync {
+    /// First the rows, then the checkpoint, which is returned.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub(super) fn run(self) -> anyhow::Result<Checkpoint> {
+        let Self { path, file, checkpoint } = self;
+        file.sync_data().with_context(|| format!("sync {}", path.display()))?;
+        checkpoint.save(&path)?;
+        Ok(checkpoint)
     }
 }
 

@@ -222,3 +222,19 @@ fn a_crash_while_a_file_is_created_is_mended() {
     std::fs::write(folder.path().join(NAME), "a,b\r\n").unwrap();
     assert_eq!(open(folder.path()).unwrap().next_offset(), 0);
 }
+
+#[test]
+fn rows_that_come_while_a_file_is_synced_are_behind_its_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = open(folder.path()).unwrap();
+    append(&mut file, 0, "one");
+    let sync = file.begin_sync(i64::MAX).unwrap().unwrap();
+    append(&mut file, 1, "two");
+    file.flush().unwrap();
+    let checkpoint = sync.run().unwrap();
+    file.synced(checkpoint);
+    assert_eq!((file.synced_offset(), file.next_offset()), (1, 2));
+    drop(file);
+    assert_eq!(open(folder.path()).unwrap().next_offset(), 1);
+    assert_eq!(text(folder.path(), NAME), "a,b\r\none,x\r\n");
+}
