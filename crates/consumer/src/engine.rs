@@ -7,6 +7,8 @@
 //! what is not durable is read again. Rows are idempotent and carry their message's WRITETIME, so that is harmless.
 
 mod events;
+mod intake;
+mod outcomes;
 mod refused;
 mod start;
 
@@ -21,25 +23,24 @@ use service::Service;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 use uuid::Uuid;
 
-use crate::batch::{Batch, Batcher, Limits, Origin, Shape};
+use crate::batch::{Batch, Batcher, Limits, Shape};
 use crate::dead_letter::DeadLetters;
-use crate::decode::{DataError, Decoded, Decoder};
+use crate::decode::{DataError, Decoder};
 use crate::horizon::{Answer, Horizon};
-use crate::ledger::{Joint, Ledger, SpanId};
-use crate::locked;
-use crate::message::{Chunk, Partition};
+use crate::ledger::{Ledger, SpanId};
+use crate::message::Partition;
 use crate::progress::Progress;
-use crate::receive::{Assignment, Delivery, Receiver};
+use crate::receive::{Assignment, Receiver};
 use crate::replicas::Replicas;
 use crate::route::Route;
 use crate::routes::{Misfit, Target};
 use crate::settings::Settings;
 use crate::store::{Store, WriteError};
 use crate::window::Window;
-use crate::write::{Fate, STALE_AFTER, Written, write};
+use crate::write::Written;
 
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// What a revocation or the shutdown gives to writes in flight.
@@ -241,164 +242,6 @@ impl Engine {
             && self.leaving.is_none()
             && self.batcher.waiting() < self.settings.consumer.in_flight
             && self.letters.len() + self.suspects.len() < DEAD_LETTERS_MAX
-    }
-
-    fn deliver(&mut self, delivery: Delivery) -> anyhow::Result<()> {
-        // A chunk of a newer epoch is behind the event that begins it.
-        while delivery.epoch > self.epoch {
-            let Ok(control) = self.receiver.control.try_recv() else { break };
-            self.control(control)?;
-        }
-        self.allowed();
-        if delivery.epoch == self.epoch && self.phase == Phase::Writing {
-            self.take_in(delivery.chunk);
-        }
-        Ok(())
-    }
-
-    fn take_in(&mut self, chunk: Chunk) {
-        let chunk = Arc::new(chunk);
-        let now_ms = chrono::Utc::now().timestamp_millis();
-        for run in chunk.spans() {
-            let partition = run.partition;
-            let plans = self.plans_of[partition.topic].clone();
-            let outcomes = u32::try_from(run.messages.len() * plans.len()).unwrap_or(u32::MAX);
-            let (span, joint) = self.ledger.begin(partition, run.first, run.end, outcomes);
-            self.note(partition, run.first, joint);
-            self.progress.read(partition, run.messages.len());
-            for place in run.messages.clone() {
-                for &plan in &plans {
-                    let origin = Origin { chunk: Arc::clone(&chunk), place, partition, span };
-                    self.decode(plan, origin, now_ms);
-                }
-            }
-        }
-    }
-
-    fn decode(&mut self, route: usize, origin: Origin, now_ms: i64) {
-        let topic = &self.receiver.shared.topics[origin.partition.topic];
-        let message = origin.chunk.message(topic, origin.partition.number, origin.place);
-        let deletes = self.targets[route].deletes.filter(|_| message.value.is_none());
-        let plan = deletes.unwrap_or(route);
-        let rows = self.batcher.rows(plan);
-        let before = rows.bytes.len();
-        let decoded = self.decoder.decode(&self.targets[plan].plan, &message, now_ms, rows);
-        match decoded {
-            Ok(Decoded::Row) => {
-                let size = rows.bytes.len() - before;
-                let largest = self.settings.consumer.row_bytes_max;
-                if size > largest {
-                    rows.pop(before);
-                    self.bury(plan, origin, DataError::too_large(size, largest));
-                } else {
-                    let group = self.replicas[plan].group(rows, &self.targets[plan].plan.partition_key);
-                    self.batcher.pushed(plan, group, before, origin);
-                }
-            }
-            Ok(Decoded::Expired) => {
-                self.progress.expired(origin.partition);
-                let now = self.horizon.now(Instant::now());
-                self.ledger.settle(origin.partition, origin.span, 1, now);
-            }
-            Err(error) => self.bury(plan, origin, error),
-        }
-    }
-
-    // Starts as many writes as may be in flight; part-filled batches only where the input is dry.
-    fn dispatch(&mut self, dry: bool) {
-        if self.phase != Phase::Writing {
-            return;
-        }
-        while self.writes.len() < locked(&self.window).allowed() {
-            let Some(batch) = self.batcher.next(dry) else { break };
-            let (trouble, window) = (Arc::clone(&self.write_trouble), Arc::clone(&self.window));
-            let note = move |error: &WriteError| {
-                if matches!(error, WriteError::Overloaded(_)) {
-                    locked(&window).overloaded();
-                }
-                *locked(&trouble) = Some(error.to_string());
-            };
-            let (store, target) = (Arc::clone(&self.store), self.targets[batch.plan].clone());
-            self.writes.spawn(write(store, target, batch, self.void.clone(), self.stale_after(), note));
-        }
-    }
-
-    // Of all rows, where those of any route expire: they wait behind the others. Between two rewinds there is time for what
-    // is written to become durable, so that one stuck write does not keep the others from their commits.
-    fn stale_after(&self) -> Option<Duration> {
-        let expires = self.targets.iter().any(|target| target.plan.expires());
-        expires.then(|| STALE_AFTER.max(2 * self.settings.consumer.durable_after))
-    }
-
-    fn written(&mut self, Written { batch, fate }: Written) {
-        match fate {
-            // An outcome of before a rewind: the messages are read again, and count then.
-            Fate::Acknowledged(_) | Fate::Refused(_) if !batch.is_current(&self.ledger) => {
-                self.batcher.recycle(batch);
-            }
-            Fate::Acknowledged(at) => {
-                locked(&self.window).succeeded();
-                self.acknowledged(batch, at);
-            }
-            // What is left of their time to live is less by now. The rewind voids all that is in flight, and what is
-            // read again has as much time of its own: there is no second rewind before that.
-            Fate::Stale if batch.is_current(&self.ledger) => self.rewind(),
-            // Every write of a void epoch ends here; the ledger has forgotten its spans.
-            Fate::Stale | Fate::Void => self.batcher.recycle(batch),
-            Fate::Refused(reason) => match batch.split() {
-                Ok((left, right)) => {
-                    self.batcher.again(right);
-                    self.batcher.again(left);
-                }
-                Err(single) => self.suspect(single, reason),
-            },
-        }
-    }
-
-    fn acknowledged(&mut self, batch: Batch, at: Instant) {
-        let now = self.horizon.now(at);
-        for run in
-            batch.origins.chunk_by(|one, next| (one.partition, one.span) == (next.partition, next.span))
-        {
-            let Origin { partition, span, .. } = run[0];
-            self.ledger.settle(partition, span, u32::try_from(run.len()).unwrap_or(u32::MAX), now);
-            self.progress.stored(partition, run.len());
-        }
-        self.batcher.recycle(batch);
-        *locked(&self.write_trouble) = None;
-        self.commit_if_immediate();
-    }
-
-    fn commit_if_immediate(&mut self) {
-        if self.horizon.is_immediate() {
-            self.commit(Duration::MAX);
-        }
-    }
-
-    fn commit(&mut self, limit: Duration) {
-        let moved = self.ledger.advance(limit);
-        if !moved.is_empty() {
-            self.receiver.store(moved);
-        }
-    }
-
-    fn note(&self, partition: Partition, first: i64, joint: Joint) {
-        let topic = &self.receiver.shared.topics[partition.topic];
-        let number = partition.number;
-        match joint {
-            // Whether something was lost there, the receiver tells.
-            Joint::Next | Joint::Gap { .. } => {}
-            Joint::Back { expected } => {
-                counter!("tributary_offset_resets_total", "topic" => topic.clone()).increment(1);
-                warn!(
-                    topic,
-                    partition = number,
-                    expected,
-                    first,
-                    "partition starts again: topic recreated or offsets reset"
-                );
-            }
-        }
     }
 
     // Everything in flight is void from here on. Returns where reading has to go on.

@@ -243,7 +243,8 @@ impl ConsumerContext for Context {
         self.shared.tell(Control::Revoked { epoch, partitions, done });
         // Without an answer nothing is stored: the new owner reads again what may not be durable.
         let Ok(durable) = finished.recv_timeout(REVOKE_PATIENCE) else { return };
-        let stored = super::annotated(&self.shared, &durable).and_then(|list| consumer.store_offsets(&list));
+        let stored =
+            super::polling::annotated(&self.shared, &durable).and_then(|list| consumer.store_offsets(&list));
         if let Err(error) = stored {
             tracing::debug!(%error, "offsets not stored on the way out");
         }
