@@ -128,9 +128,9 @@ impl Topics {
     }
 }
 
-/// Partition and offset in a dead letter's key, `group/topic/partition/offset`.
+/// Partition and offset in a dead letter's key, `group/topic/partition/offset/table`.
 fn origin(key: &str) -> Option<(i32, i64)> {
-    let mut parts = key.rsplit('/');
+    let mut parts = key.rsplit('/').skip(1);
     let offset = parts.next()?.parse().ok()?;
     let partition = parts.next()?.parse().ok()?;
     Some((partition, offset))
@@ -192,7 +192,7 @@ mod tests {
         let topics = Topics::new(&broker.settings()).unwrap();
         assert_eq!(topics.dead_letters(&datasets::faker::DATASET).unwrap().len(), 0);
         let producer: BaseProducer = broker.settings().producer("test").create().unwrap();
-        for key in ["tributary/faker/2/7", "tributary/faker/2/7", "tributary/faker/3/7"] {
+        for key in ["tributary/faker/2/7/k.t", "tributary/faker/2/7/k.t", "tributary/faker/3/7/k.t"] {
             producer.send(BaseRecord::to("faker.dlq").key(key).payload("{")).unwrap();
         }
         producer.flush(READ_TIMEOUT).unwrap();
@@ -203,8 +203,8 @@ mod tests {
 
     #[test]
     fn a_dead_letters_key_tells_its_origin_whatever_the_group_is_called() {
-        assert_eq!(origin("tributary/users_created/5/42"), Some((5, 42)));
-        assert_eq!(origin("a/b/users_created/0/7"), Some((0, 7)));
+        assert_eq!(origin("tributary/users_created/5/42/k.t"), Some((5, 42)));
+        assert_eq!(origin("a/b/users_created/0/7/k.t"), Some((0, 7)));
         assert_eq!(origin("users_created"), None);
     }
 }
