@@ -137,9 +137,15 @@ mod tests {
         assert_eq!(groups, [0, 0, 1, 1, 0, 0, 2, 2, 0, 0]);
     }
 
-    // As `select token(..)` of Cassandra 5.0.9 tells them.
+    // The first as `select token(..)` of Cassandra 5.0.9 tells it; all as its Python driver's `Murmur3Token` has them.
     #[test]
     fn tokens_are_the_servers() {
         assert_eq!(token(&rows(&[&1_i32.to_be_bytes()]), &[0]), -4_069_959_284_402_364_209);
+        let at = 1_767_225_600_000_i64.to_be_bytes();
+        // In the order of the key, which need not be that of the statement.
+        assert_eq!(token(&rows(&[&at, b"total", b"Ines"]), &[2, 0]), -3_638_581_789_458_871_121);
+        let long = "ü".repeat(100);
+        let key: [&[u8]; 3] = [b"", &(-1_i32).to_be_bytes(), long.as_bytes()];
+        assert_eq!(token(&rows(&key), &[0, 1, 2]), -4_350_015_757_283_492_121);
     }
 }
