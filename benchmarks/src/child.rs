@@ -1,7 +1,5 @@
 //! A service of the pipeline as a child process: its settings, its metrics, its CPU time and its memory.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -64,7 +62,9 @@ impl Child {
 
     /// Its `/metrics`; `None` until it answers.
     pub(crate) fn metrics(&self) -> Option<Metrics> {
-        self.get("/metrics").filter(|(status, _)| *status == 200).map(|(_, body)| Metrics(body))
+        testbed::get(self.service.http(), "/metrics")
+            .filter(|(status, _)| *status == 200)
+            .map(|(_, body)| Metrics(body))
     }
 
     /// CPU seconds so far.
@@ -92,16 +92,6 @@ impl Child {
 
     fn pid(&self) -> Result<u32> {
         self.service.pid().with_context(|| format!("it has ended; its log:\n{}", self.service.log()))
-    }
-
-    fn get(&self, path: &str) -> Option<(u16, String)> {
-        let mut stream = TcpStream::connect(self.service.http()).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-        write!(stream, "GET {path} HTTP/1.0\r\n\r\n").ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
     }
 }
 

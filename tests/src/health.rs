@@ -1,10 +1,8 @@
 //! A service's own port: its health and its metrics.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use testbed::{Service, wait_for};
+use testbed::{Service, get, wait_for};
 
 /// Waits until a service's `/health` is 200.
 pub fn healthy(service: &Service) {
@@ -12,17 +10,6 @@ pub fn healthy(service: &Service) {
         assert!(service.is_running(), "ended early:\n{}", service.log());
         get(service.http(), "/health").filter(|(status, _)| *status == 200).map(drop)
     });
-}
-
-/// `GET` of a service's own port: status and body, or `None` where nobody answers.
-pub fn get(address: &str, path: &str) -> Option<(u16, String)> {
-    let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    write!(stream, "GET {path} HTTP/1.0\r\n\r\n").ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
 }
 
 /// Waits until `/health` is 503 and its body has all of `words`; returns the body.

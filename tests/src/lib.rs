@@ -14,9 +14,10 @@ mod topics;
 mod world;
 
 pub use cells::{fits, text};
-pub use health::{get, healthy, metric, red};
+pub use health::{healthy, metric, red};
 pub use judge::{all_committed, committed_is_stored, converges, publish_more};
 pub use load::{Expected, Load, Row};
 pub use publish::{Record, publish};
+pub use testbed::get;
 pub use topics::{DeadLetter, Message, committed, dead_letters, ends, messages};
 pub use world::{World, user};
