@@ -1,4 +1,5 @@
-//! One Cassandra node, which is its own cluster: jars or image -> folder with its settings -> contact point.
+//! One Cassandra node, which is its own cluster, or a ring of some: jars or image -> folder with its settings ->
+//! contact point.
 //!
 //! What matters to the write path is as shipped. Starting is shortened by three properties that only skip waiting
 //! for other nodes, and errors of the disk end the process instead of leaving it deaf.
@@ -6,13 +7,17 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::jars::{self, Jars};
 use crate::server::{Launch, Server};
 use crate::{Options, Port, StartError, Tools, cql, docker, tools};
 
+mod place;
 mod settings;
+
+use place::Place;
 
 pub(crate) const JARS: Jars =
     Jars { name: "cassandra-all-5.0.9", pom: include_str!("../poms/cassandra.xml") };
@@ -26,6 +31,8 @@ const FAST_START: [(&str, &str); 3] = [
     ("cassandra.ring_delay_ms", "100"),
     ("cassandra.superuser_setup_delay_ms", "0"),
 ];
+// A node that joins gives up when the first one has not answered within twice this time.
+const JOIN_WITHIN: (&str, &str) = ("cassandra.ring_delay_ms", "10000");
 // logback reads a comma in a date's pattern as the start of a time zone, hence ISO8601 by name.
 const LOGGING: &str = r#"<configuration>
   <appender name="stdout" class="ch.qos.logback.core.ConsoleAppender">
@@ -41,7 +48,7 @@ pub struct Cassandra {
     contact_point: String,
     authentication: bool,
     server: Option<Server>,
-    _ports: Vec<Port>,
+    _ports: Option<Arc<[Port; 2]>>,
 }
 
 impl Cassandra {
@@ -51,38 +58,65 @@ impl Cassandra {
     /// See [`StartError`]; the log is kept.
     #[expect(clippy::needless_pass_by_value, reason = "callers build the options in place")]
     pub fn start(options: Options) -> Result<Cassandra, StartError> {
+        let mut cassandra = Cassandra::prepare(&Place::alone(claim()?), &options)?;
+        cassandra.restart()?;
+        Ok(cassandra)
+    }
+
+    /// Starts that many nodes of one cluster on 127.0.0.1, 127.0.0.2 and so on, with the same ports on each, and
+    /// returns when all take queries and know each other. Each owns as much of the ring as any other.
+    ///
+    /// # Errors
+    /// See [`StartError`]; containers cannot form a ring.
+    pub fn start_ring(nodes: u8, options: Options) -> Result<Vec<Cassandra>, StartError> {
+        let ports = claim()?;
+        let options = options.property(JOIN_WITHIN.0, JOIN_WITHIN.1);
+        let mut ring: Vec<Cassandra> = Vec::new();
+        for place in Place::ring(nodes, &ports) {
+            let mut node = Cassandra::prepare(&place, &options)?;
+            let credentials = node.superuser();
+            let known = ring.len();
+            // One after another: two that join at once may miss each other's tokens. The new one is asked first.
+            let points: Vec<String> =
+                [&node].into_iter().chain(&ring).map(Cassandra::contact_point).collect();
+            node.own().start(START_WITHIN, || {
+                points.iter().try_for_each(|point| knows(point, known, credentials))
+            })?;
+            ring.push(node);
+        }
+        Ok(ring)
+    }
+
+    fn prepare(place: &Place, options: &Options) -> Result<Cassandra, StartError> {
         let tools = tools()?;
-        let ports = [Port::claim().map_err(StartError::Io)?, Port::claim().map_err(StartError::Io)?];
         let folder = Server::folder("cassandra")?;
         let launch = match &tools {
             Tools::Jvm { java, maven } => {
                 let jars = JARS.folder(java, maven)?;
-                on_jvm(java, &jars, folder.path(), &ports, &options)?
+                on_jvm(java, &jars, folder.path(), place, options)?
             }
-            Tools::Docker { docker } => in_container(docker, folder.path(), &ports, &options)?,
+            Tools::Docker { .. } if place.is_in_ring() => {
+                return Err(StartError::Options(
+                    "several Cassandra nodes need Java 17 and Maven: containers do not share the loopback addresses",
+                ));
+            }
+            Tools::Docker { docker } => in_container(docker, folder.path(), place, options)?,
         };
-        let mut cassandra = Cassandra {
-            contact_point: ports[0].address(),
+        Ok(Cassandra {
+            contact_point: place.contact_point(),
             authentication: options.authentication,
             server: Some(Server::new("cassandra", launch, folder)),
-            _ports: ports.into(),
-        };
-        cassandra.restart()?;
-        Ok(cassandra)
+            _ports: Some(Arc::clone(place.ports())),
+        })
     }
 
     /// A node that someone else started, with or without authentication, and will stop.
     #[must_use]
     pub fn elsewhere(contact_point: &str, authentication: bool) -> Cassandra {
-        Cassandra {
-            contact_point: contact_point.to_owned(),
-            authentication,
-            server: None,
-            _ports: Vec::new(),
-        }
+        Cassandra { contact_point: contact_point.to_owned(), authentication, server: None, _ports: None }
     }
 
-    /// `127.0.0.1:PORT`.
+    /// `127.0.0.1:PORT`, or the node's own loopback address in a ring.
     #[must_use]
     pub fn contact_point(&self) -> String {
         self.contact_point.clone()
@@ -115,7 +149,7 @@ impl Cassandra {
         let server = self.own();
         server.stop();
         server.start(START_WITHIN, || {
-            cql::ready(&contact_point, credentials).map_err(|error| error.to_string())
+            cql::peers(&contact_point, credentials).map(drop).map_err(|error| error.to_string())
         })
     }
 
@@ -149,18 +183,32 @@ impl Cassandra {
     }
 }
 
+fn claim() -> Result<Arc<[Port; 2]>, StartError> {
+    let ports = [Port::claim().map_err(StartError::Io)?, Port::claim().map_err(StartError::Io)?];
+    Ok(Arc::new(ports))
+}
+
+/// Whether the node at that address takes queries and knows so many others.
+fn knows(contact_point: &str, nodes: usize, credentials: Option<(&str, &str)>) -> Result<(), String> {
+    match cql::peers(contact_point, credentials) {
+        Ok(peers) if usize::try_from(peers) == Ok(nodes) => Ok(()),
+        Ok(peers) => Err(format!("{contact_point} knows {peers} other nodes of {nodes}")),
+        Err(error) => Err(format!("{contact_point}: {error}")),
+    }
+}
+
 fn on_jvm(
     java: &Path,
     jars: &Path,
     folder: &Path,
-    ports: &[Port; 2],
+    place: &Place,
     options: &Options,
 ) -> Result<Launch, StartError> {
     let conf = folder.join("conf");
     fs::create_dir(&conf).map_err(StartError::Io)?;
     fs::write(conf.join("logback.xml"), LOGGING).map_err(StartError::Io)?;
     let yaml = conf.join("cassandra.yaml");
-    fs::write(&yaml, settings::yaml(ports, options)).map_err(StartError::Io)?;
+    fs::write(&yaml, settings::yaml(place, options)).map_err(StartError::Io)?;
     let heap = options.heap_mb.unwrap_or(HEAP_MB);
     let mut arguments: Vec<OsString> = vec![format!("-Xms{heap}M").into(), format!("-Xmx{heap}M").into()];
     arguments.extend(settings::JVM.map(OsString::from));
@@ -184,12 +232,12 @@ fn on_jvm(
 fn in_container(
     docker: &Path,
     folder: &Path,
-    ports: &[Port; 2],
+    place: &Place,
     options: &Options,
 ) -> Result<Launch, StartError> {
     docker::pull(docker, IMAGE)?;
     let heap = options.heap_mb.unwrap_or(HEAP_MB);
-    let client = ports[0].number();
+    let client = place.client_port();
     let container = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut properties = vec!["-Dcassandra.config.allow_system_properties=true".to_owned()];
     for (name, value) in settings::beside_the_image(client, options) {

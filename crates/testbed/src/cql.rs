@@ -18,9 +18,9 @@ const AUTH_RESPONSE: u8 = 0x0F;
 const AUTH_SUCCESS: u8 = 0x10;
 const CONSISTENCY_ONE: u16 = 1;
 
-/// Connects, logs in where `credentials` are given, and reads a row. A node that wants a password when none is
-/// given, or the reverse, is an error too.
-pub(crate) fn ready(contact_point: &str, credentials: Option<(&str, &str)>) -> io::Result<()> {
+/// Connects, logs in where `credentials` are given, and reads how many other nodes that node knows, with their
+/// tokens. A node that wants a password when none is given, or the reverse, is an error too.
+pub(crate) fn peers(contact_point: &str, credentials: Option<(&str, &str)>) -> io::Result<i64> {
     let address = contact_point.to_socket_addrs()?.next().ok_or_else(|| io::Error::other("no such host"))?;
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
@@ -29,22 +29,28 @@ pub(crate) fn ready(contact_point: &str, credentials: Option<(&str, &str)>) -> i
     let mut startup = vec![0, 1];
     short_string(&mut startup, "CQL_VERSION");
     short_string(&mut startup, "3.0.0");
-    match (exchange(&mut stream, STARTUP, &startup)?, credentials) {
+    match (exchange(&mut stream, STARTUP, &startup)?.0, credentials) {
         (READY, None) => {}
         (AUTHENTICATE, Some((username, password))) => {
             let mut answer = Vec::new();
             long_string(&mut answer, &format!("\0{username}\0{password}"));
-            expect(AUTH_SUCCESS, exchange(&mut stream, AUTH_RESPONSE, &answer)?)?;
+            expect(AUTH_SUCCESS, exchange(&mut stream, AUTH_RESPONSE, &answer)?.0)?;
         }
         (READY, Some(_)) => return Err(io::Error::other("the node asks for no password")),
         (AUTHENTICATE, None) => return Err(io::Error::other("the node asks for a password")),
-        (other, _) => return expect(READY, other),
+        (other, _) => expect(READY, other)?,
     }
     let mut query = Vec::new();
-    long_string(&mut query, "SELECT key FROM system.local");
+    long_string(&mut query, "SELECT count(tokens) FROM system.peers");
     query.extend_from_slice(&CONSISTENCY_ONE.to_be_bytes());
     query.push(0);
-    expect(RESULT, exchange(&mut stream, QUERY, &query)?)
+    let (opcode, answer) = exchange(&mut stream, QUERY, &query)?;
+    expect(RESULT, opcode)?;
+    // The one cell of the one row, a bigint, ends the answer.
+    answer
+        .last_chunk()
+        .map(|count| i64::from_be_bytes(*count))
+        .ok_or_else(|| io::Error::other("an empty answer"))
 }
 
 fn expect(wanted: u8, got: u8) -> io::Result<()> {
@@ -54,8 +60,8 @@ fn expect(wanted: u8, got: u8) -> io::Result<()> {
     Err(io::Error::other(format!("the node answered with opcode {got:#04x} in place of {wanted:#04x}")))
 }
 
-/// Sends one request and returns the answer's opcode; Cassandra's own errors become errors with its words.
-fn exchange(stream: &mut TcpStream, opcode: u8, body: &[u8]) -> io::Result<u8> {
+/// Sends one request and returns the answer's opcode and body; Cassandra's own errors become errors with its words.
+fn exchange(stream: &mut TcpStream, opcode: u8, body: &[u8]) -> io::Result<(u8, Vec<u8>)> {
     let mut frame = vec![0x04, 0, 0, 0, opcode];
     frame.extend_from_slice(&u32::try_from(body.len()).map_err(io::Error::other)?.to_be_bytes());
     frame.extend_from_slice(body);
@@ -74,7 +80,7 @@ fn exchange(stream: &mut TcpStream, opcode: u8, body: &[u8]) -> io::Result<u8> {
         let message = String::from_utf8_lossy(body.get(6..).unwrap_or_default()).into_owned();
         return Err(io::Error::other(message));
     }
-    Ok(answer)
+    Ok((answer, body))
 }
 
 fn short_string(body: &mut Vec<u8>, text: &str) {

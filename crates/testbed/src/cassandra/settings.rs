@@ -1,6 +1,7 @@
 //! The node's `cassandra.yaml` and its JVM flags: as shipped with 5.0.9, apart from what the comments say.
 
-use crate::{Options, Port};
+use super::place::Place;
+use crate::Options;
 
 /// The shipped JVM flags for Java 17, without touching the whole heap at the start.
 pub(super) const JVM: [&str; 46] = [
@@ -83,16 +84,16 @@ fn syncs_periodically(options: &Options) -> bool {
 }
 
 /// A whole `cassandra.yaml`.
-pub(super) fn yaml(ports: &[Port; 2], options: &Options) -> String {
-    let [client, storage] = ports.each_ref().map(Port::number);
+pub(super) fn yaml(place: &Place, options: &Options) -> String {
+    let storage = place.storage_port();
     let mut settings = vec![
         ("cluster_name", "testbed".to_owned()),
         // One node gains nothing by more, and starts faster with one.
-        ("num_tokens", "1".to_owned()),
+        ("num_tokens", place.tokens().len().max(1).to_string()),
         ("partitioner", "org.apache.cassandra.dht.Murmur3Partitioner".to_owned()),
         ("endpoint_snitch", "SimpleSnitch".to_owned()),
-        ("listen_address", "127.0.0.1".to_owned()),
-        ("rpc_address", "127.0.0.1".to_owned()),
+        ("listen_address", place.address().to_string()),
+        ("rpc_address", place.address().to_string()),
         ("storage_port", storage.to_string()),
         ("start_native_transport", "true".to_owned()),
         ("commitlog_sync", "periodic".to_owned()),
@@ -113,7 +114,12 @@ pub(super) fn yaml(ports: &[Port; 2], options: &Options) -> String {
     if syncs_periodically(options) {
         settings.push(("commitlog_sync_period", "10000ms".to_owned()));
     }
-    settings.extend(differences(client, options));
+    if place.is_in_ring() {
+        let tokens: Vec<String> = place.tokens().iter().map(i64::to_string).collect();
+        // There is nothing to fetch from those that are there.
+        settings.extend([("initial_token", tokens.join(",")), ("auto_bootstrap", "false".to_owned())]);
+    }
+    settings.extend(differences(place.client_port(), options));
     let lines = options.settings_over(owned(settings));
     let mut yaml: String = lines.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
     yaml.push_str(&format!(
@@ -134,11 +140,14 @@ pub(super) fn beside_the_image(client: u16, options: &Options) -> Vec<(String, S
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::Port;
 
     fn lines(options: &Options) -> Vec<String> {
-        let ports = [Port::claim().unwrap(), Port::claim().unwrap()];
-        yaml(&ports, options).lines().map(str::to_owned).collect()
+        let ports = Arc::new([Port::claim().unwrap(), Port::claim().unwrap()]);
+        yaml(&Place::alone(ports), options).lines().map(str::to_owned).collect()
     }
 
     fn has(lines: &[String], line: &str) -> bool {
