@@ -43,6 +43,11 @@ impl World {
 
     /// A world on servers of one's own.
     pub async fn on(kafka: &Kafka, cassandra: &Cassandra, test: &str) -> Self {
+        Self::replicated(kafka, cassandra, test, 1).await
+    }
+
+    /// As [`World::on`], with so many copies of each row.
+    pub async fn replicated(kafka: &Kafka, cassandra: &Cassandra, test: &str, copies: u8) -> Self {
         let contact_point = cassandra.contact_point();
         let credentials = cassandra.superuser();
         let mut builder = SessionBuilder::new().known_node(&contact_point);
@@ -59,7 +64,7 @@ impl World {
             credentials,
         };
         for keyspace in ["tributary", &world.name] {
-            let replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}";
+            let replication = format!("{{'class': 'SimpleStrategy', 'replication_factor': {copies}}}");
             world
                 .cql(&format!("CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = {replication}"))
                 .await;

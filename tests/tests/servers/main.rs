@@ -12,6 +12,7 @@ mod logs;
 mod poison;
 mod rebalance;
 mod redelivery;
+mod ring;
 mod routes;
 mod schema;
 mod shutdown;
