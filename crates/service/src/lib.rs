@@ -13,3 +13,8 @@ pub mod telemetry;
 
 pub use health::Health;
 pub use process::{Command, Configured, Service, exit_code, main};
+
+/// For librdkafka too. It allocates each message on one thread and frees it on another, which glibc's allocator pays for
+/// with locks: about a fifth of a service's CPU time (docs/benchmarks.md).
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
