@@ -19,5 +19,5 @@ pub use judge::{all_committed, committed_is_stored, converges, publish_more};
 pub use load::{Expected, Load, Row};
 pub use publish::{Record, publish};
 pub use testbed::get;
-pub use topics::{DeadLetter, Message, committed, dead_letters, ends, messages};
+pub use topics::{DeadLetter, Message, admin, committed, dead_letters, delete_before, ends, messages};
 pub use world::{World, user};

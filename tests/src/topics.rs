@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message as _};
@@ -117,4 +119,18 @@ pub fn messages(brokers: &str, topic: &str) -> Vec<Message> {
 pub fn dead_letters(brokers: &str, topic: &str) -> BTreeMap<String, DeadLetter> {
     let letters = messages(brokers, &format!("{topic}.dlq"));
     letters.into_iter().map(|letter| (letter.key.clone(), letter)).collect()
+}
+
+/// A client that changes topics.
+pub fn admin(brokers: &str) -> AdminClient<DefaultClientContext> {
+    ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap()
+}
+
+/// Deletes what each of the partitions has before an offset, as retention does.
+pub async fn delete_before(brokers: &str, topic: &str, offsets: &[(i32, i64)]) {
+    let mut deleted = TopicPartitionList::new();
+    for (partition, before) in offsets {
+        deleted.add_partition_offset(topic, *partition, Offset::Offset(*before)).unwrap();
+    }
+    admin(brokers).delete_records(&deleted, &AdminOptions::new()).await.unwrap();
 }

@@ -75,6 +75,8 @@ pub struct Span {
     pub first: i64,
     /// One past the last message's offset.
     pub end: i64,
+    /// The widest run of offsets in between that have no message here; mostly empty.
+    pub jump: Range<i64>,
     /// The messages' places in the chunk.
     pub messages: Range<usize>,
 }
@@ -136,6 +138,9 @@ impl Chunk {
         self.records.push(record);
         match self.spans.last_mut() {
             Some(span) if span.partition == partition && span.end <= offset => {
+                if offset - span.end > span.jump.end - span.jump.start {
+                    span.jump = span.end..offset;
+                }
                 span.end = offset + 1;
                 span.messages.end = place + 1;
             }
@@ -143,6 +148,7 @@ impl Chunk {
                 partition,
                 first: offset,
                 end: offset + 1,
+                jump: offset..offset,
                 messages: place..place + 1,
             }),
         }
@@ -212,8 +218,8 @@ mod tests {
         assert_eq!(
             chunk.spans(),
             [
-                Span { partition: a, first: 5, end: 10, messages: 0..2 },
-                Span { partition: b, first: 1, end: 2, messages: 2..3 },
+                Span { partition: a, first: 5, end: 10, jump: 6..9, messages: 0..2 },
+                Span { partition: b, first: 1, end: 2, jump: 1..1, messages: 2..3 },
             ]
         );
         let message = chunk.message("t", 0, 0);

@@ -1,11 +1,12 @@
 //! A schema that changes while rows flow: the consumer pauses or goes on, and no message is lost or misread.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use end_to_end::{
-    Load, Message, Record, World, all_committed, converges, dead_letters, ends, healthy, messages, metric,
-    publish, publish_more, red, text,
+    Load, Message, Record, World, all_committed, converges, dead_letters, delete_before, ends, healthy,
+    messages, metric, publish, publish_more, red, text, user,
 };
 use futures::TryStreamExt;
 use scylla::value::CqlValue;
@@ -90,6 +91,34 @@ async fn phones(world: &World) -> anyhow::Result<BTreeSet<Uuid>> {
 fn id(message: &Message) -> Uuid {
     let value: serde_json::Value = serde_json::from_slice(&message.value).unwrap();
     value["id"].as_str().unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_retention_deletes_during_the_pause_are_told() {
+    let world = World::shared("paused_for_long").await;
+    let topic = world.create_topic("users_created", 1);
+    world.script("cassandra/tables/created_users.cql").await;
+    world.route("random-user");
+    let consumer = world.consumer(AT_ONCE);
+    publish(&world.brokers, &topic, &people(0..30)).await;
+    all_committed(&world, &world.name, &topic, SOON, &consumer);
+    world.cql(&format!("ALTER TABLE {}.created_users DROP phone", world.name)).await;
+    publish(&world.brokers, &topic, &people(30..60)).await;
+    red(&consumer, &["random-user.toml:", "has no column phone"], SOON);
+    delete_before(&world.brokers, &topic, &[(0, 50)]).await;
+    world.cql(&format!("ALTER TABLE {}.created_users ADD phone text", world.name)).await;
+    healthy(&consumer);
+    wait_for("the deleted offsets", SOON, || {
+        let log = consumer.log();
+        let told = log.lines().find(|line| line.contains("offsets were deleted before they were read"))?;
+        assert!(told.contains("partition=0 from=30 to=50"), "{told}");
+        Some(())
+    });
+    all_committed(&world, &world.name, &topic, SOON, &consumer);
+}
+
+fn people(numbers: Range<u128>) -> Vec<Record> {
+    numbers.map(|number| Record::of(user(Uuid::from_u128(number), "Camille", "Moreau")).on(0)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

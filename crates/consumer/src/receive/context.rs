@@ -144,8 +144,14 @@ impl Shared {
     pub(super) fn note_read(&self, spans: &[Span]) {
         let mut gaps = locked(&self.gaps);
         for span in spans {
-            gaps.read(span.partition, span.first, span.end);
+            gaps.read(span.partition, span.first, span.end, span.jump.clone());
         }
+    }
+
+    /// The next messages are to be those.
+    pub(super) fn note_sought(&self, targets: &[(Partition, i64)]) {
+        let mut gaps = locked(&self.gaps);
+        targets.iter().for_each(|(partition, offset)| gaps.begin(*partition, *offset));
     }
 
     pub(super) fn forget_read(&self, partitions: impl Iterator<Item = Partition>) {

@@ -17,22 +17,27 @@ pub(super) struct Gaps {
 }
 
 impl Gaps {
-    /// Reading begins at the committed offset: nothing was read there yet.
-    pub(super) fn begin(&mut self, partition: Partition, committed: i64) {
-        self.next.insert(partition, committed);
+    /// Reading begins at the committed offset, or again where it was sought: the next message is to be that one.
+    pub(super) fn begin(&mut self, partition: Partition, offset: i64) {
+        self.next.insert(partition, offset);
     }
 
-    /// Offsets from `first` up to `end` were read.
-    pub(super) fn read(&mut self, partition: Partition, first: i64, end: i64) {
-        let Some(expected) = self.next.insert(partition, end) else { return };
+    /// Offsets from `first` up to `end` were read, `jump` among them being the widest that was not.
+    pub(super) fn read(&mut self, partition: Partition, first: i64, end: i64, jump: Range<i64>) {
+        if let Some(expected) = self.next.insert(partition, end) {
+            self.jumped(partition, expected..first);
+        }
+        self.jumped(partition, jump);
+    }
+
+    fn jumped(&mut self, partition: Partition, jump: Range<i64>) {
         let width = |jump: &Range<i64>| jump.end - jump.start;
-        let jump = expected..first;
         if width(&jump) > self.jumps.get(&partition).map_or(0, width) {
             self.jumps.insert(partition, jump);
         }
     }
 
-    /// Reading goes on elsewhere, or not at all.
+    /// The partition is no longer ours.
     pub(super) fn forget(&mut self, partition: Partition) {
         self.next.remove(&partition);
         self.jumps.remove(&partition);
@@ -55,14 +60,18 @@ mod tests {
     const A: Partition = Partition { topic: 0, number: 0 };
     const B: Partition = Partition { topic: 0, number: 1 };
 
+    fn read(gaps: &mut Gaps, partition: Partition, first: i64, end: i64) {
+        gaps.read(partition, first, end, 0..0);
+    }
+
     #[test]
     fn only_jumps_over_what_the_broker_no_longer_has_are_told_and_once() {
         let mut gaps = Gaps::default();
         for partition in [A, B] {
-            gaps.read(partition, 5, 10);
-            gaps.read(partition, 12, 20);
-            gaps.read(partition, 100, 110);
-            gaps.read(partition, 111, 120);
+            read(&mut gaps, partition, 5, 10);
+            read(&mut gaps, partition, 12, 20);
+            read(&mut gaps, partition, 100, 110);
+            read(&mut gaps, partition, 111, 120);
         }
         let lows = BTreeMap::from([(A, 90), (B, 20)]);
         assert_eq!(gaps.deleted(&lows), [(A, 20..90)]);
@@ -72,8 +81,8 @@ mod tests {
     #[test]
     fn no_more_is_told_than_was_jumped_over() {
         let mut gaps = Gaps::default();
-        gaps.read(A, 0, 10);
-        gaps.read(A, 30, 40);
+        read(&mut gaps, A, 0, 10);
+        read(&mut gaps, A, 30, 40);
         assert_eq!(gaps.deleted(&BTreeMap::from([(A, 500)])), [(A, 10..30)]);
     }
 
@@ -82,24 +91,40 @@ mod tests {
         let mut gaps = Gaps::default();
         for partition in [A, B] {
             gaps.begin(partition, 100);
-            gaps.read(partition, 120, 130);
+            read(&mut gaps, partition, 120, 130);
         }
         // A: the rest of its log was compacted, or is a transaction's marker.
         let lows = BTreeMap::from([(A, 40), (B, 120)]);
         assert_eq!(gaps.deleted(&lows), [(B, 100..120)]);
         // Assigned again, without a jump.
         gaps.begin(B, 130);
-        gaps.read(B, 130, 140);
+        read(&mut gaps, B, 130, 140);
         assert_eq!(gaps.deleted(&lows), []);
     }
 
     #[test]
-    fn a_seek_and_a_step_back_are_no_jumps() {
+    fn another_owners_offsets_and_a_step_back_are_no_jumps() {
         let mut gaps = Gaps::default();
-        gaps.read(A, 0, 10);
+        read(&mut gaps, A, 0, 10);
         gaps.forget(A);
-        gaps.read(A, 50, 60);
-        gaps.read(A, 20, 30);
+        read(&mut gaps, A, 50, 60);
+        read(&mut gaps, A, 20, 30);
         assert_eq!(gaps.deleted(&BTreeMap::from([(A, 1_000)])), []);
+    }
+
+    #[test]
+    fn what_was_deleted_before_it_was_read_again_is_told() {
+        let mut gaps = Gaps::default();
+        read(&mut gaps, A, 0, 200);
+        gaps.begin(A, 100);
+        read(&mut gaps, A, 5_000, 5_010);
+        assert_eq!(gaps.deleted(&BTreeMap::from([(A, 5_000)])), [(A, 100..5_000)]);
+    }
+
+    #[test]
+    fn a_jump_in_the_middle_of_what_was_read_is_told() {
+        let mut gaps = Gaps::default();
+        gaps.read(A, 0, 110, 10..100);
+        assert_eq!(gaps.deleted(&BTreeMap::from([(A, 100)])), [(A, 10..100)]);
     }
 }

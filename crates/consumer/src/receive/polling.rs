@@ -221,7 +221,7 @@ impl Polling {
             return Ok(());
         }
         let targets: Vec<_> = targets.into_iter().collect();
-        self.shared.forget_read(targets.iter().map(|(partition, _)| *partition));
+        self.shared.note_sought(&targets);
         let answer = self.consumer.seek_partitions(list(&self.shared, &targets)?, SEEK_TIMEOUT)?;
         answer.elements().iter().try_for_each(|element| element.error())
     }

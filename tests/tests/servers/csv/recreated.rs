@@ -1,19 +1,13 @@
 //! A topic that is deleted and created again, cut by retention, or grown: no record is left out in silence.
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::config::ClientConfig;
-use rdkafka::{Offset, TopicPartitionList};
+use end_to_end::{admin, delete_before};
+use rdkafka::admin::{AdminOptions, NewPartitions};
 use testbed::Kafka;
 
 use super::*;
 
-fn admin(world: &World) -> AdminClient<DefaultClientContext> {
-    ClientConfig::new().set("bootstrap.servers", &world.brokers).create().unwrap()
-}
-
 async fn recreate(world: &World, topic: &str) {
-    let deleted = admin(world).delete_topics(&[topic], &AdminOptions::new()).await.unwrap();
+    let deleted = admin(&world.brokers).delete_topics(&[topic], &AdminOptions::new()).await.unwrap();
     deleted[0].as_ref().unwrap();
     // The name is free a moment later.
     wait_for("a new topic of that name", SOON, || {
@@ -87,12 +81,8 @@ async fn topic_whose_read_messages_are_deleted_by_retention_goes_on() {
     assert_eq!(consumer.terminate().unwrap(), 0, "{}", consumer.log());
     publish(&world.brokers, &topic, &people("New", 30)).await;
     let everything = messages(&world.brokers, &topic);
-    let mut deleted = TopicPartitionList::new();
     // Partition 0 loses what was read, 1 loses everything, 2 nothing.
-    for (partition, before) in [(0, 10), (1, 20)] {
-        deleted.add_partition_offset(&topic, partition, Offset::Offset(before)).unwrap();
-    }
-    admin(&world).delete_records(&deleted, &AdminOptions::new()).await.unwrap();
+    delete_before(&world.brokers, &topic, &[(0, 10), (1, 20)]).await;
     let consumer = self::consumer(&world);
     let lost = everything.iter().filter(|message| message.partition == 1).count() / 2;
     wait_for("the rows that are left", SOON, || {
@@ -113,9 +103,7 @@ async fn messages_that_retention_deletes_before_the_running_sink_reads_them_are_
     // The broker answers the fetch that is on its way; nothing asks for what comes then.
     tokio::time::sleep(Duration::from_secs(1)).await;
     publish(&world.brokers, &topic, &people("New", 30)).await;
-    let mut deleted = TopicPartitionList::new();
-    deleted.add_partition_offset(&topic, 0, Offset::Offset(18)).unwrap();
-    admin(&world).delete_records(&deleted, &AdminOptions::new()).await.unwrap();
+    delete_before(&world.brokers, &topic, &[(0, 18)]).await;
     consumer.resume();
     wait_for("the skipped offsets", SOON, || {
         let log = consumer.log();
@@ -133,7 +121,9 @@ async fn partition_that_is_added_under_the_running_sink_ends_it_and_is_read_by_t
     let mut consumer = consumer(&world);
     complete(&world, &topic, &consumer);
     let more = NewPartitions::new(&topic, usize::try_from(PARTITIONS).unwrap() + 1);
-    admin(&world).create_partitions([&more], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
+    admin(&world.brokers).create_partitions([&more], &AdminOptions::new()).await.unwrap()[0]
+        .as_ref()
+        .unwrap();
     let code = consumer.wait(Duration::from_secs(60));
     let log = consumer.log();
     assert_eq!(code, Some(1), "{log}");
