@@ -350,3 +350,14 @@ fn csv_cells_are_safe_to_open_in_a_spreadsheet() {
         assert_eq!(bytes(&Codec::Plain, json), field.as_bytes(), "{json}");
     }
 }
+
+#[test]
+fn a_short_message_cannot_take_all_of_the_memory() {
+    let options = Options::default();
+    let varints = CqlType::Set(Box::new(CqlType::Native(Native::VarInt)));
+    let codec = for_column(&varints, &options).unwrap();
+    let array = |count: usize| format!("[{}]", vec!["1e9999"; count].join(","));
+    assert_eq!(bytes(&codec, &array(1)).len(), 4 + 4 + 4153);
+    let error = cell(&codec, &array(150_000)).unwrap_err();
+    assert!(error.ends_with("larger than 16 MiB in the table"), "{error}");
+}
