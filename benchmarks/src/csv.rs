@@ -15,7 +15,7 @@ use testbed::Kafka;
 use crate::child::Child;
 use crate::drain::{steady, stored};
 use crate::messages::{Messages, TABLE, TOPIC};
-use crate::report::{Figures, Report, as_figure, grouped, median, rounded, table};
+use crate::report::{Figures, Report, as_figure, grouped, highest, median, rounded, table};
 use crate::topic;
 
 const ROUTE: &str = include_str!("../../routes/random-user.toml");
@@ -51,7 +51,7 @@ pub(crate) fn run(rows: u32, runs: u32) -> Result<Report> {
     let of = |figure: fn(&Figure) -> f64| median(&done.iter().map(figure).collect::<Vec<_>>());
     let rows_per_s = of(|run| run.rows_per_s);
     let client_cpu_s_per_million = of(|run| run.client_cpu_s_per_million);
-    let peak_rss_mb = of(|run| run.peak_rss_mb);
+    let peak_rss_mb = highest(done.iter().map(|run| run.peak_rss_mb));
     let line = vec![
         grouped(rows_per_s),
         grouped(of(|run| run.steady_rows_per_s)),

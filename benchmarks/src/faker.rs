@@ -7,7 +7,7 @@ use testbed::Kafka;
 
 use crate::child::Child;
 use crate::process;
-use crate::report::{Figures, Report, as_figure, grouped, median, rounded, table};
+use crate::report::{Figures, Report, as_figure, grouped, highest, median, rounded, table};
 use crate::topic;
 
 const TOPIC: &str = datasets::faker::DATASET.topic;
@@ -41,7 +41,8 @@ pub(crate) fn run(rows: u32, runs: u32) -> Result<Report> {
         done.push(figure);
     }
     let of = |figure: fn(&Figure) -> f64| median(&done.iter().map(figure).collect::<Vec<_>>());
-    let (messages_per_s, peak_rss_mb) = (of(|run| run.messages_per_s), of(|run| run.peak_rss_mb));
+    let messages_per_s = of(|run| run.messages_per_s);
+    let peak_rss_mb = highest(done.iter().map(|run| run.peak_rss_mb));
     let (client, server) = (of(|run| run.client_cpu_s_per_million), of(|run| run.server_cpu_s_per_million));
     let line = vec![
         grouped(messages_per_s),

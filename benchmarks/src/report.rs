@@ -79,6 +79,11 @@ pub(crate) fn median(figures: &[f64]) -> f64 {
     }
 }
 
+/// The largest figure: a limit is to hold in every run.
+pub(crate) fn highest(figures: impl Iterator<Item = f64>) -> f64 {
+    figures.fold(f64::NEG_INFINITY, f64::max)
+}
+
 /// The time that so many percent of all did not exceed, by the nearest rank; `sorted` is in ascending order.
 pub(crate) fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);

@@ -42,12 +42,12 @@ enum Name {
 }
 
 impl Name {
-    // The packages whose binaries it runs beside its own.
-    fn packages(self) -> &'static [&'static str] {
+    // The service that it runs beside itself: package and binary.
+    fn service(self) -> Option<(&'static str, &'static str)> {
         match self {
-            Self::Decode | Self::Floor => &[],
-            Self::Csv | Self::Drain | Self::Latency => &["consumer"],
-            Self::Faker => &["producers"],
+            Self::Decode | Self::Floor => None,
+            Self::Csv | Self::Drain | Self::Latency => Some(("consumer", "consumer")),
+            Self::Faker => Some(("producers", "faker")),
         }
     }
 }
@@ -58,9 +58,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         eprintln!("==> servers by {tools}");
         testbed::prepare(&tools)?;
     }
-    let mut build = vec!["build", "--profile", PROFILE, "--bins", "--package", "benchmarks"];
-    for package in arguments.name.packages() {
-        build.extend(["--package", package]);
+    let mut build = vec!["build", "--profile", PROFILE, "--package", "benchmarks", "--bin", "benchmarks"];
+    if let Some((package, binary)) = arguments.name.service() {
+        build.extend(["--package", package, "--bin", binary]);
     }
     step::cargo(&build)?;
     let name = arguments.name.to_possible_value().context("every benchmark has a name")?;
