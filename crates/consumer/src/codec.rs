@@ -18,9 +18,9 @@ pub use time::{Epoch, TimeForm, TimeRule};
 
 use crate::json::{Kind, Reader};
 
-/// Of all cells that are being put together; `consumer.row_bytes_max` is below. Seven bytes of JSON, `1e9999,`, are four
-/// thousand in a set of `varint`s, so that one message could take all of the memory before its row is measured.
-const BYTES_MAX: usize = 16 << 20;
+/// Of a cell, and of a row; above all that `consumer.row_bytes_max` may be. A row is measured when it is complete, and seven
+/// bytes of JSON, `1e9999,`, are four thousand in a set of `varint`s: one message could take all of the memory before.
+pub const BYTES_MAX: usize = 16 << 20;
 
 /// How the values of one column, or of a part of it, are written.
 #[derive(Debug, Clone, PartialEq)]
@@ -152,9 +152,6 @@ impl Codec {
             (_, Kind::String) => scalar::encode(self, Scalar::String(reader.string(scratch)?), out)?,
             (_, Kind::Number) => scalar::encode(self, Scalar::Number(reader.number()?), out)?,
             (_, Kind::Bool) => scalar::encode(self, Scalar::Bool(reader.boolean()?), out)?,
-        }
-        if out.len() > BYTES_MAX {
-            return Err(ValueError::Unfit(format!("larger than {} MiB in the table", BYTES_MAX >> 20)));
         }
         Ok(true)
     }

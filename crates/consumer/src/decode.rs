@@ -90,6 +90,8 @@ pub struct Decoder {
     /// Where in the value the fields of the plan's slots are.
     aside: Vec<Option<Range<usize>>>,
     content: Vec<u8>,
+    /// Where the row's cells begin.
+    row: usize,
 }
 
 impl Decoder {
@@ -120,6 +122,7 @@ impl Decoder {
             return Ok(Decoded::Expired);
         }
         let start = rows.bytes.len();
+        self.row = start;
         rows.push(plan.missing);
         let filled = self.fill(plan, message, rows).and_then(|()| {
             let value = message.value.unwrap_or_default();

@@ -3,7 +3,7 @@
 //! Sets and maps leave in their type's own order (`order`): inside a tuple or a user-defined type Cassandra keeps
 //! their bytes as they come, and the same set in another order would be another key.
 
-use super::{Codec, ValueError, order, vint};
+use super::{BYTES_MAX, Codec, ValueError, order, vint};
 use crate::json::Reader;
 
 pub(super) fn list(
@@ -58,8 +58,10 @@ pub(super) fn tuple(
     scratch: &mut String,
     out: &mut Vec<u8>,
 ) -> Result<(), ValueError> {
+    let start = out.len();
     exactly(parts.len(), reader, |place, reader| {
-        sized(out, |out| parts[place].encode(reader, scratch, out)).map(drop)
+        sized(out, |out| parts[place].encode(reader, scratch, out))?;
+        bounded(out, start)
     })
 }
 
@@ -72,6 +74,7 @@ pub(super) fn vector(
     out: &mut Vec<u8>,
 ) -> Result<(), ValueError> {
     let fixed = element.fixed_length().is_some();
+    let vector = out.len();
     exactly(length, reader, |_, reader| {
         let start = out.len();
         not_null(element.encode(reader, scratch, out)?)?;
@@ -80,7 +83,7 @@ pub(super) fn vector(
             vint::unsigned((out.len() - start) as u64, &mut length);
             out.splice(start..start, length);
         }
-        Ok(())
+        bounded(out, vector)
     })
 }
 
@@ -105,6 +108,7 @@ pub(super) fn udt(
         }
         reader.skip()?;
     }
+    let start = out.len();
     for ((name, codec), value) in fields.iter().zip(found) {
         match value {
             None => out.extend_from_slice(&(-1_i32).to_be_bytes()),
@@ -113,6 +117,7 @@ pub(super) fn udt(
                     .map_err(|error| within(error, || format!("field {name}")))?;
             }
         }
+        bounded(out, start)?;
     }
     Ok(())
 }
@@ -126,6 +131,7 @@ fn counted(
     out.extend_from_slice(&[0; 4]);
     let mut count: i32 = 0;
     while next(out, count + 1)? {
+        bounded(out, start)?;
         count += 1;
     }
     out[start..start + 4].copy_from_slice(&count.to_be_bytes());
@@ -164,6 +170,13 @@ fn sized(
         out[start..start + 4].copy_from_slice(&length.to_be_bytes());
     }
     Ok(present)
+}
+
+fn bounded(out: &[u8], start: usize) -> Result<(), ValueError> {
+    match out.len() - start {
+        0..=BYTES_MAX => Ok(()),
+        _ => Err(ValueError::Unfit(format!("larger than {} MiB in the table", BYTES_MAX >> 20))),
+    }
 }
 
 fn not_null(present: bool) -> Result<(), ValueError> {

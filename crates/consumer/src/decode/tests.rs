@@ -147,3 +147,20 @@ fn later_offsets_of_one_millisecond_win() {
     assert!(writetime(5, 1001) > writetime(5, 1000));
     assert!(writetime(6, 0) > writetime(5, 999));
 }
+
+#[test]
+fn a_row_is_bounded_and_those_before_it_do_not_count() {
+    let plan = plan("", "id = \"id\"\na = \"a\"\nb = \"b\"\n");
+    let value =
+        |a: usize, b: usize| format!(r#"{{"id":"i","a":"{}","b":"{}"}}"#, "a".repeat(a), "b".repeat(b));
+    assert_eq!(
+        reason(&plan, &value(9 << 20, 8 << 20)),
+        (Class::Value, "column b: field b: the row is larger than 16 MiB".to_owned())
+    );
+    let mut rows = Rows::new(plan.width());
+    for _ in 0..2 {
+        let half = value(8 << 20, 4 << 20);
+        let decoded = Decoder::default().decode(&plan, &message(half.as_bytes()), NOW, &mut rows);
+        assert_eq!(decoded, Ok(Decoded::Row));
+    }
+}

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{Class, DataError, Decoder, too_large, unfit};
-use crate::codec::ValueError;
+use crate::codec::{BYTES_MAX, ValueError};
 use crate::json::{Kind, Reader};
 use crate::plan::{Node, Plan};
 use crate::rows::Rows;
@@ -142,6 +142,9 @@ impl Decoder {
         }
         let start = rows.bytes.len();
         match wanted.codec.encode(reader, &mut self.text, &mut rows.bytes) {
+            Ok(true) if rows.bytes.len() - self.row > BYTES_MAX => {
+                Err(unfit(plan, column, "the row is larger than 16 MiB"))
+            }
             Ok(true) => rows.set(column, start).ok_or_else(|| too_large(plan, column)),
             Ok(false) => {
                 rows.set_cell(column, plan.null);
