@@ -98,6 +98,13 @@ impl Checking<'_> {
                  rows can be lost when a node is killed"
             ));
         }
+        let row_bytes_max = self.settings.consumer.row_bytes_max;
+        if let Some(largest) = commit_log::exceeds(row_bytes_max, &said) {
+            self.warn(format!(
+                "consumer.row_bytes_max is {row_bytes_max}, more than half of this server's max_mutation_size of {largest} \
+                 bytes: a row that is too large for its commit log is tried for ever, and its partition waits"
+            ));
+        }
         if store.table(PROBE_TABLE).is_none() {
             self.report.errors.push(Finding::general(format!(
                 "table {PROBE_TABLE} does not exist; apply cassandra/tables/durability_probe.cql"

@@ -6,7 +6,7 @@
 pub(crate) mod commit_log;
 mod error;
 mod metadata;
-mod server;
+pub(crate) mod server;
 mod values;
 
 use std::collections::BTreeMap;

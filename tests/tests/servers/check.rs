@@ -173,6 +173,9 @@ async fn exit_codes_tell_scripts_what_to_do() {
     let (code, _, object) = check(&world, &[], &[("CONSUMER__DURABLE_AFTER", "1s")]);
     assert_eq!(code, 0);
     found(&object, "warnings", &["consumer.durable_after is 1s", "16s"]);
+    let (code, _, object) = check(&world, &[], &[("CONSUMER__ROW_BYTES_MAX", "9000000")]);
+    assert_eq!(code, 0);
+    found(&object, "warnings", &["consumer.row_bytes_max is 9000000", "16777216"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

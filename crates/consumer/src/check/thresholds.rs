@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::report::Thresholds;
+use crate::store::server::size;
 
 impl Thresholds {
     /// As Cassandra 5.0 ships them.
@@ -41,19 +42,6 @@ impl Thresholds {
             tombstone_fail,
         }
     }
-}
-
-// `5KiB`, `49KiB`, `1MiB`, `10`
-fn size(text: &str) -> Option<u64> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let unit = match text[digits..].trim() {
-        "" | "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        _ => return None,
-    };
-    text[..digits].parse::<u64>().ok()?.checked_mul(unit)
 }
 
 #[cfg(test)]

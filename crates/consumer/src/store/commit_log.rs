@@ -1,7 +1,10 @@
-//! How long a row may be acknowledged and in memory only, by the server's settings.
+//! What the server's commit log means for rows: how long one may be acknowledged and in memory only, and how large it may
+//! be.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+use super::server::size;
 
 /// The age at which an acknowledged row is on the disk: at once where the server syncs first. Otherwise writes are
 /// blocked when the last sync is more than 1.5 periods ago, and a second is for the sync itself.
@@ -20,12 +23,36 @@ fn period(settings: &BTreeMap<String, String>) -> Option<Duration> {
     settings.get("commitlog_sync_period_in_ms")?.parse().ok().map(Duration::from_millis)
 }
 
+/// Whether rows of so many bytes may be more than a mutation may have, and that limit, in bytes. The half of it is for what a
+/// mutation has beside the values. A larger one is answered with a write failure, as by a replica in trouble.
+pub(crate) fn exceeds(row_bytes_max: usize, settings: &BTreeMap<String, String>) -> Option<u64> {
+    let largest = match (settings.get("max_mutation_size"), settings.get("max_mutation_size_in_kb")) {
+        (Some(with_unit), _) => size(with_unit)?,
+        (None, Some(kib)) => size(kib)? << 10,
+        (None, None) => return None,
+    };
+    (u64::try_from(row_bytes_max).is_ok_and(|ours| ours > largest / 2)).then_some(largest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn told(settings: &[(&str, &str)]) -> Option<Duration> {
-        forgets(&settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    fn settings(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn told(pairs: &[(&str, &str)]) -> Option<Duration> {
+        forgets(&settings(pairs))
+    }
+
+    #[test]
+    fn rows_may_have_half_of_a_mutation() {
+        for said in [("max_mutation_size", "16384KiB"), ("max_mutation_size_in_kb", "16384")] {
+            assert_eq!(exceeds(8 << 20, &settings(&[said])), None);
+            assert_eq!(exceeds((8 << 20) + 1, &settings(&[said])), Some(16 << 20));
+        }
+        assert_eq!(exceeds(15 << 20, &settings(&[])), None, "a server that does not say");
     }
 
     #[test]

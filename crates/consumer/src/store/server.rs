@@ -19,3 +19,16 @@ impl Store {
         rows.filter_map(Result::ok).filter_map(|(name, value)| Some((name, value?))).collect()
     }
 }
+
+/// Reads a size or a count as the settings tell it: `5KiB`, `16MiB`, `10`.
+pub(crate) fn size(text: &str) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let unit = match text[digits..].trim() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    text[..digits].parse::<u64>().ok()?.checked_mul(unit)
+}
