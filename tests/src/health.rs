@@ -1,4 +1,4 @@
-//! A service's own port: its health and its metrics.
+//! What a service tells of itself: its health, its metrics, its log.
 
 use std::time::{Duration, Instant};
 
@@ -43,4 +43,15 @@ pub(crate) fn until<T>(within: Duration, mut probe: impl FnMut() -> Result<T, St
         Err(_) if Instant::now() < deadline => None,
         answer => Some(answer),
     })
+}
+
+/// Waits until the consumer tells of offsets that were deleted before they were read, and fails unless they are these.
+pub fn tells_deleted(consumer: &Service, offsets: &str) {
+    let told = wait_for("a word on deleted offsets", Duration::from_secs(60), || {
+        let log = consumer.log();
+        log.lines()
+            .find(|line| line.contains("offsets were deleted before they were read"))
+            .map(str::to_owned)
+    });
+    assert!(told.contains(offsets), "{told}");
 }

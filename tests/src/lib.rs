@@ -14,7 +14,7 @@ mod topics;
 mod world;
 
 pub use cells::{fits, text};
-pub use health::{healthy, metric, red};
+pub use health::{healthy, metric, red, tells_deleted};
 pub use judge::{all_committed, committed_is_stored, converges, publish_more};
 pub use load::{Expected, Load, Row};
 pub use publish::{Record, publish};

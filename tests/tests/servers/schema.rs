@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use end_to_end::{
     Load, Message, Record, World, all_committed, converges, dead_letters, delete_before, ends, healthy,
-    messages, metric, publish, publish_more, red, text, user,
+    messages, metric, publish, publish_more, red, tells_deleted, text, user,
 };
 use futures::TryStreamExt;
 use scylla::value::CqlValue;
@@ -108,12 +108,7 @@ async fn messages_that_retention_deletes_during_the_pause_are_told() {
     delete_before(&world.brokers, &topic, &[(0, 50)]).await;
     world.cql(&format!("ALTER TABLE {}.created_users ADD phone text", world.name)).await;
     healthy(&consumer);
-    wait_for("the deleted offsets", SOON, || {
-        let log = consumer.log();
-        let told = log.lines().find(|line| line.contains("offsets were deleted before they were read"))?;
-        assert!(told.contains("partition=0 from=30 to=50"), "{told}");
-        Some(())
-    });
+    tells_deleted(&consumer, "partition=0 from=30 to=50");
     all_committed(&world, &world.name, &topic, SOON, &consumer);
 }
 
