@@ -20,13 +20,12 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use metrics::counter;
 use service::Service;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 use uuid::Uuid;
 
-use crate::batch::{Batch, Batcher, Limits, Shape};
+use crate::batch::{Batcher, Limits, Shape};
 use crate::dead_letter::DeadLetters;
 use crate::decode::{DataError, Decoder};
 use crate::horizon::{Answer, Horizon};
@@ -39,6 +38,7 @@ use crate::route::Route;
 use crate::routes::{Misfit, Target};
 use crate::settings::Settings;
 use crate::store::{Store, WriteError};
+use crate::suspects::Suspects;
 use crate::window::Window;
 use crate::write::Written;
 
@@ -48,8 +48,6 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(3);
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 /// Dead letters on their way at most: more poison than that is taken in as it is acknowledged.
 const DEAD_LETTERS_MAX: usize = 1_000;
-/// Refused rows that are judged at once: each reads the schema and prepares every statement again.
-const JUDGES: usize = 4;
 const POLLING_ENDED: &str =
     "the thread that polls kafka has ended; a restart goes on from the committed offsets";
 
@@ -108,8 +106,7 @@ struct Engine {
     window: Arc<Mutex<Window>>,
     letters: JoinSet<Settled>,
     probe: JoinSet<Result<Answer, WriteError>>,
-    suspects: JoinSet<(Batch, String, Verdict)>,
-    judges: Arc<Semaphore>,
+    suspects: Suspects,
     schema: JoinSet<Result<Vec<Target>, Misfit>>,
     probe_failures: u32,
     seeks_left: u32,
@@ -144,18 +141,6 @@ struct Settled {
     offset: i64,
     error: DataError,
     acknowledged_at: Option<Instant>,
-}
-
-/// What a refused row is refused for.
-enum Verdict {
-    /// Nothing any more: the table took it at that time.
-    Taken(Instant),
-    /// The row itself: the route fits its table, the statement prepares.
-    Row,
-    /// The table.
-    Table(Misfit),
-    /// Not known for so long that the row has to be decoded again.
-    Stale,
 }
 
 impl Engine {
@@ -199,8 +184,7 @@ impl Engine {
             writes: JoinSet::new(),
             letters: JoinSet::new(),
             probe: JoinSet::new(),
-            suspects: JoinSet::new(),
-            judges: Arc::new(Semaphore::new(JUDGES)),
+            suspects: Suspects::default(),
             schema: JoinSet::new(),
             probe_failures: 0,
             seeks_left: 0,
@@ -222,7 +206,7 @@ impl Engine {
                 Some(written) = self.writes.join_next() => self.written(written?),
                 Some(settled) = self.letters.join_next() => self.settled(&settled?),
                 Some(answer) = self.probe.join_next() => self.probed(answer?)?,
-                Some(suspect) = self.suspects.join_next() => self.judged(suspect?),
+                Some(round) = self.suspects.judged() => self.judged(round?),
                 Some(found) = self.schema.join_next() => self.schema_read(found?),
                 _ = ticks.tick() => self.tick(),
                 delivery = self.receiver.chunks.recv(), if hungry => {
@@ -248,6 +232,7 @@ impl Engine {
     fn new_epoch(&mut self) -> Vec<(Partition, i64)> {
         self.void.cancel();
         self.void = CancellationToken::new();
+        self.suspects = Suspects::default();
         // A new one: what is still heard of the void writes goes nowhere.
         self.write_trouble = Arc::default();
         // A node that joined is what began this epoch, maybe.
@@ -275,7 +260,7 @@ impl Engine {
             tokio::select! {
                 Some(Ok(written)) = self.writes.join_next() => self.written(written),
                 Some(Ok(settled)) = self.letters.join_next() => self.settled(&settled),
-                Some(Ok(suspect)) = self.suspects.join_next() => self.judged(suspect),
+                Some(Ok(round)) = self.suspects.judged() => self.judged(round),
                 () = tokio::time::sleep_until(until) => break,
             }
         }

@@ -30,6 +30,7 @@ pub mod schema;
 pub mod server_size;
 pub mod settings;
 pub mod store;
+pub mod suspects;
 pub mod window;
 pub mod write;
 

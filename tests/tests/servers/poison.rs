@@ -162,3 +162,20 @@ async fn value_of_900_kb_becomes_a_row() {
     assert_eq!(world.count("poison").await, 3);
     assert!(messages(&world.brokers, &format!("{topic}.dlq")).is_empty(), "{}", consumer.log());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hundreds_of_refused_rows_are_dead_letters_and_the_rows_between_them_are_stored() {
+    let (world, topic) = scene("many_refused").await;
+    // A key of Cassandra has 65,535 bytes at most.
+    let oversized = |number: usize| Record::of(json!({"k": number.to_string().repeat(66_000)}).to_string());
+    let records: Vec<_> = (0..1_500).map(|n| if n % 5 == 0 { oversized(n) } else { good(n).1 }).collect();
+    publish(&world.brokers, &topic, &records).await;
+    let consumer = world.consumer(&[("CONSUMER__DURABLE_AFTER", "0s")]);
+    all_committed(&world, &world.name, &topic, Duration::from_secs(60), &consumer);
+    assert_eq!(world.count("poison").await, 1_200);
+    let letters = dead_letters(&world.brokers, &topic);
+    assert_eq!(letters.len(), 300, "{}", consumer.log());
+    for letter in letters.values() {
+        assert_eq!(letter.headers["class"], "refused", "{}", letter.headers["reason"]);
+    }
+}
