@@ -91,19 +91,8 @@ impl Checking<'_> {
     async fn schema(&mut self, store: &Store) -> Vec<Option<Plan>> {
         let said = store.server_settings().await;
         self.report.thresholds = Thresholds::of(&said);
-        let durable_after = self.settings.consumer.durable_after;
-        if let Some(least) = commit_log::forgets(&said).filter(|least| durable_after < *least) {
-            self.warn(format!(
-                "consumer.durable_after is {durable_after:?}, this server's commit log needs {least:?}: with less, \
-                 rows can be lost when a node is killed"
-            ));
-        }
-        let row_bytes_max = self.settings.consumer.row_bytes_max;
-        if let Some(largest) = commit_log::exceeds(row_bytes_max, &said) {
-            self.warn(format!(
-                "consumer.row_bytes_max is {row_bytes_max}, more than half of this server's max_mutation_size of {largest} \
-                 bytes: a row that is too large for its commit log is tried for ever, and its partition waits"
-            ));
+        for warning in commit_log::warnings(&self.settings.consumer, &said) {
+            self.warn(warning);
         }
         if store.table(PROBE_TABLE).is_none() {
             self.report.errors.push(Finding::general(format!(

@@ -143,7 +143,7 @@ impl Decoder {
         let start = rows.bytes.len();
         match wanted.codec.encode(reader, &mut self.text, &mut rows.bytes) {
             Ok(true) if rows.bytes.len() - self.row > BYTES_MAX => {
-                Err(unfit(plan, column, "the row is larger than 16 MiB"))
+                Err(unfit(plan, column, &format!("the row is larger than {} MiB", BYTES_MAX >> 20)))
             }
             Ok(true) => rows.set(column, start).ok_or_else(|| too_large(plan, column)),
             Ok(false) => {

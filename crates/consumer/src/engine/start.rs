@@ -1,6 +1,5 @@
 //! Before the first message: Cassandra answers, the routes fit its tables.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,7 +40,9 @@ pub(super) async fn ready(
         match targets(&store, routes).await {
             Ok(targets) => {
                 health.green("schema");
-                compare(settings, &store.server_settings().await);
+                for warning in commit_log::warnings(&settings.consumer, &store.server_settings().await) {
+                    warn!("{warning}");
+                }
                 return Ok(Some((store, targets)));
             }
             Err(Misfit::Problems(problems)) => bail!(listed(&problems)),
@@ -50,26 +51,5 @@ pub(super) async fn ready(
         if service.stops_within(AGAIN_AFTER).await {
             return Ok(None);
         }
-    }
-}
-
-fn compare(settings: &Settings, said: &BTreeMap<String, String>) {
-    let ours = settings.consumer.durable_after;
-    if let Some(servers) = commit_log::forgets(said).filter(|servers| ours < *servers) {
-        warn!(
-            durable_after = %humantime::format_duration(ours),
-            needed = %humantime::format_duration(servers),
-            "consumer.durable_after is shorter than this server's commit log needs: rows that it acknowledged and lost \
-             in a crash will not be written again"
-        );
-    }
-    let row_bytes_max = settings.consumer.row_bytes_max;
-    if let Some(largest) = commit_log::exceeds(row_bytes_max, said) {
-        warn!(
-            row_bytes_max,
-            max_mutation_size = largest,
-            "consumer.row_bytes_max is more than half of this server's max_mutation_size: a row that is too large for its \
-             commit log is tried for ever, and its partition waits"
-        );
     }
 }

@@ -5,10 +5,29 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::server::size;
+use crate::settings::Consumer;
 
-/// The age at which an acknowledged row is on the disk: at once where the server syncs first. Otherwise writes are
-/// blocked when the last sync is more than 1.5 periods ago, and a second is for the sync itself.
-pub(crate) fn forgets(settings: &BTreeMap<String, String>) -> Option<Duration> {
+/// Where the consumer's settings trust the server's commit log with more than it keeps, in words.
+pub(crate) fn warnings(ours: &Consumer, settings: &BTreeMap<String, String>) -> Vec<String> {
+    let Consumer { durable_after, row_bytes_max, .. } = ours;
+    let forgets = forgets(settings).filter(|needed| durable_after < needed).map(|needed| {
+        format!(
+            "consumer.durable_after is {durable_after:?}, this server's commit log needs {needed:?}: rows that it \
+             acknowledged and lost in a crash will not be written again"
+        )
+    });
+    let exceeds = exceeds(*row_bytes_max, settings).map(|largest| {
+        format!(
+            "consumer.row_bytes_max is {row_bytes_max}, more than half of this server's max_mutation_size of {largest} \
+             bytes: a row that is too large for its commit log is tried for ever, and its partition waits"
+        )
+    });
+    forgets.into_iter().chain(exceeds).collect()
+}
+
+// The age at which an acknowledged row is on the disk: at once where the server syncs first. Otherwise writes are
+// blocked when the last sync is more than 1.5 periods ago, and a second is for the sync itself.
+fn forgets(settings: &BTreeMap<String, String>) -> Option<Duration> {
     match settings.get("commitlog_sync")?.as_str() {
         "batch" | "group" => Some(Duration::ZERO),
         _ => Some(period(settings)?.mul_f64(1.5) + Duration::from_secs(1)),
@@ -23,9 +42,9 @@ fn period(settings: &BTreeMap<String, String>) -> Option<Duration> {
     settings.get("commitlog_sync_period_in_ms")?.parse().ok().map(Duration::from_millis)
 }
 
-/// Whether rows of so many bytes may be more than a mutation may have, and that limit, in bytes. The half of it is for what a
-/// mutation has beside the values. A larger one is answered with a write failure, as by a replica in trouble.
-pub(crate) fn exceeds(row_bytes_max: usize, settings: &BTreeMap<String, String>) -> Option<u64> {
+// Whether rows of so many bytes may be more than a mutation may have, and that limit, in bytes. The half of it is for what a
+// mutation has beside the values. A larger one is answered with a write failure, as by a replica in trouble.
+fn exceeds(row_bytes_max: usize, settings: &BTreeMap<String, String>) -> Option<u64> {
     let largest = match (settings.get("max_mutation_size"), settings.get("max_mutation_size_in_kb")) {
         (Some(with_unit), _) => size(with_unit)?,
         (None, Some(kib)) => size(kib)? << 10,
