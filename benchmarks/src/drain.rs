@@ -87,13 +87,7 @@ async fn drain_once(kafka: &Kafka, database: &Database, messages: &Messages) -> 
     let server_before = database.cpu_s()?;
     let child = consumer(kafka, database, folder.path())?;
     let count = messages.len();
-    let first = child.wait("the first row", Duration::from_secs(60), |child| {
-        Ok(stored(child)?.filter(|rows| *rows > 0).map(|rows| (Instant::now(), rows)))
-    })?;
-    let within = Duration::from_secs(60 + count / SLOWEST_ROWS_PER_S);
-    let last = child.wait("the last row", within, |child| {
-        Ok(stored(child)?.filter(|rows| *rows >= count).map(|_| Instant::now()))
-    })?;
+    let (child, first, last) = tokio::task::spawn_blocking(move || drained(child, count)).await??;
     let (client, server) = (child.cpu_s()?, database.cpu_s()? - server_before);
     let peak_rss_mb = child.peak_rss_mb()?;
     let seconds = (last - child.started).as_secs_f64();
@@ -109,6 +103,18 @@ async fn drain_once(kafka: &Kafka, database: &Database, messages: &Messages) -> 
         server_cpu_s_per_million: server / rows * 1e6,
         peak_rss_mb,
     })
+}
+
+// The first look that saw rows, with their number, and the one that saw all.
+fn drained(child: Child, count: u64) -> Result<(Child, (Instant, u64), Instant)> {
+    let first = child.wait("the first row", Duration::from_secs(60), |child| {
+        Ok(stored(child)?.filter(|rows| *rows > 0).map(|rows| (Instant::now(), rows)))
+    })?;
+    let within = Duration::from_secs(60 + count / SLOWEST_ROWS_PER_S);
+    let last = child.wait("the last row", within, |child| {
+        Ok(stored(child)?.filter(|rows| *rows >= count).map(|_| Instant::now()))
+    })?;
+    Ok((child, first, last))
 }
 
 /// The rate from the first look that saw rows to the last; of no use where one look saw them all.

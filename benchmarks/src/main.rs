@@ -23,6 +23,7 @@ use clap::{Parser, ValueEnum};
 
 use report::Report;
 use testbed::Tools;
+use tokio::runtime::{Builder, Runtime};
 
 #[derive(Parser)]
 #[command(name = "benchmarks", about = "Measures the pipeline; `cargo xtask bench` builds and runs this")]
@@ -76,14 +77,15 @@ fn run(arguments: &Arguments) -> Result<Report> {
     if !matches!(arguments.name, Name::Decode) {
         needs_java()?;
     }
-    let runtime = || tokio::runtime::Runtime::new().context("start the runtime");
+    // The bare driver moves more on one thread than on a pool, and so does the consumer.
+    let one_thread = || Builder::new_current_thread().enable_all().build().context("start the runtime");
     match arguments.name {
         Name::Csv => csv::run(rows(2_000_000), runs),
         Name::Decode => decode::run(rows(1_000_000), runs),
-        Name::Drain => runtime()?.block_on(drain::run(rows(1_000_000), runs)),
+        Name::Drain => one_thread()?.block_on(drain::run(rows(1_000_000), runs)),
         Name::Faker => faker::run(rows(3_000_000), runs),
-        Name::Floor => runtime()?.block_on(floor::run(rows(1_000_000), runs)),
-        Name::Latency => runtime()?.block_on(latency::run(rows(6_000), runs)),
+        Name::Floor => one_thread()?.block_on(floor::run(rows(1_000_000), runs)),
+        Name::Latency => Runtime::new()?.block_on(latency::run(rows(6_000), runs)),
     }
 }
 
