@@ -85,7 +85,9 @@ fn run(arguments: &Arguments) -> Result<Report> {
         Name::Drain => one_thread()?.block_on(drain::run(rows(1_000_000), runs)),
         Name::Faker => faker::run(rows(3_000_000), runs),
         Name::Floor => one_thread()?.block_on(floor::run(rows(1_000_000), runs)),
-        Name::Latency => Runtime::new()?.block_on(latency::run(rows(6_000), runs)),
+        Name::Latency => {
+            Runtime::new().context("start the runtime")?.block_on(latency::run(rows(6_000), runs))
+        }
     }
 }
 

@@ -46,7 +46,7 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// What a revocation or the shutdown gives to writes in flight.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(3);
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
-/// Dead letters on their way at most: more poison than that is taken in as it is acknowledged.
+/// With so many dead letters on their way and rows under suspicion, nothing more is taken in.
 const DEAD_LETTERS_MAX: usize = 1_000;
 const POLLING_ENDED: &str =
     "the thread that polls kafka has ended; a restart goes on from the committed offsets";

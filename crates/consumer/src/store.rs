@@ -131,9 +131,9 @@ impl Store {
         outcome.map(drop).map_err(|error| error::of_execution(&error))
     }
 
-    /// Whether all nodes that can be asked know the same schema.
-    pub async fn is_schema_agreed(&self) -> bool {
-        matches!(self.session().check_schema_agreement().await, Ok(Some(_)))
+    /// The version of the schema that all nodes know that can be asked; `None` while they differ.
+    pub async fn schema_version(&self) -> Option<Uuid> {
+        self.session().check_schema_agreement().await.ok().flatten()
     }
 
     /// Writes one row, to see whether the cluster takes any.

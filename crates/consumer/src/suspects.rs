@@ -1,13 +1,15 @@
 //! Rows that were refused alone -> a verdict on each, in rounds: is it the row, or has its table changed?
 //!
-//! A row is at fault only if the cluster refuses it again, takes another, and all routes fit their tables before and
-//! after. A round asks that once for all rows that wait, so that many bad rows cost little more than one.
+//! A row is at fault only if the cluster refuses it again, while the schema stays as it is, all routes fit it, and the
+//! cluster takes another row before and after. A round asks that once for all rows that wait, so that many bad rows cost
+//! little more than one.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
 use tokio::task::{JoinError, JoinSet};
+use uuid::Uuid;
 
 use crate::backoff::Backoff;
 use crate::batch::Batch;
@@ -18,6 +20,8 @@ use crate::store::{Insert, Store};
 
 /// Suspects that are tried at once.
 const TRIED_AT_ONCE: usize = 8;
+/// Those that a slow cluster has not been asked for by then wait for the next round.
+const ROUND_MAX: Duration = Duration::from_secs(5);
 
 /// A row that was refused alone.
 #[derive(Debug)]
@@ -55,7 +59,7 @@ pub enum Verdict {
 /// The verdicts of a round, or what is wrong with a table.
 pub type Round = Result<Vec<(Suspect, Verdict)>, Misfit>;
 
-/// Those that wait, and the round under way. Dropped, it gives them up: what they were of is read again.
+/// Those that wait, and the round under way. Dropped, it gives them up: for the end of an epoch only.
 #[derive(Debug, Default)]
 pub struct Suspects {
     waiting: Vec<Suspect>,
@@ -83,25 +87,28 @@ impl Suspects {
     }
 
     /// Starts a round with all that wait, if none is under way.
-    pub fn judge(&mut self, judge: impl FnOnce() -> Judge) {
+    pub fn judge<F>(&mut self, round: impl FnOnce(Vec<Suspect>) -> F)
+    where
+        F: Future<Output = Round> + Send + 'static,
+    {
         if self.waiting.is_empty() || !self.round.is_empty() {
             return;
         }
         let suspects = std::mem::take(&mut self.waiting);
         self.in_round = suspects.len();
-        let (judge, pause) = (judge(), self.pause);
+        let (round, pause) = (round(suspects), self.pause);
         self.round.spawn(async move {
             tokio::time::sleep(pause).await;
-            judge.round(suspects).await
+            round.await
         });
     }
 
-    /// The end of the round; `None` if none is under way. Where verdicts are open, the next round waits a little.
+    /// The end of the round; `None` if none is under way. Where a verdict is open, all wait a little for the next round.
     pub async fn judged(&mut self) -> Option<Result<Round, JoinError>> {
         let round = self.round.join_next().await?;
         self.in_round = 0;
-        if matches!(&round, Ok(Ok(verdicts)) if verdicts.iter().any(|(_, verdict)| *verdict == Verdict::Open))
-        {
+        let is_open = |(_, verdict): &(Suspect, Verdict)| *verdict == Verdict::Open;
+        if matches!(&round, Ok(Ok(verdicts)) if verdicts.iter().any(is_open)) {
             self.pause = self.backoff.next(rand::random());
         } else {
             (self.backoff, self.pause) = (Backoff::default(), Duration::ZERO);
@@ -122,17 +129,27 @@ pub struct Judge {
     pub writer: String,
 }
 
+// The schema's version, and the statements of the routes that fit it.
+struct Fit {
+    schema: Uuid,
+    inserts: Vec<Arc<Insert>>,
+}
+
 impl Judge {
-    async fn round(&self, suspects: Vec<Suspect>) -> Round {
-        let Some(inserts) = self.still_fit().await? else { return Ok(all(suspects, Verdict::Open)) };
-        let willing = self.willing(&suspects).await;
+    /// Holds a round on these.
+    pub async fn round(self, suspects: Vec<Suspect>) -> Round {
+        let open = |suspect| (suspect, Verdict::Open);
+        let Some(fit) = self.fit().await? else { return Ok(suspects.into_iter().map(open).collect()) };
+        let asked = self.consistencies(&suspects);
+        let willing = self.willing(&asked).await;
+        let until = Instant::now() + ROUND_MAX;
         // A column may have been away for a moment: each is tried again.
         let tried = stream::iter(suspects).map(|suspect| async {
             let plan = suspect.batch.plan;
-            if !willing.contains(&self.targets[plan].plan.consistency) {
-                return (suspect, Verdict::Open);
+            if Instant::now() >= until || !willing.contains(&self.targets[plan].plan.consistency) {
+                return open(suspect);
             }
-            let verdict = match self.store.write(&inserts[plan], &suspect.batch.rows).await {
+            let verdict = match self.store.write(&fit.inserts[plan], &suspect.batch.rows).await {
                 Ok(()) => Verdict::Taken(Instant::now()),
                 Err(error) if error.may_pass() => Verdict::Open,
                 Err(_) => Verdict::Row,
@@ -140,31 +157,37 @@ impl Judge {
             (suspect, verdict)
         });
         let mut verdicts: Vec<_> = tried.buffer_unordered(TRIED_AT_ONCE).collect().await;
-        if verdicts.iter().any(|(_, verdict)| *verdict == Verdict::Row) && self.still_fit().await?.is_none() {
-            for (_, verdict) in verdicts.iter_mut().filter(|(_, verdict)| *verdict == Verdict::Row) {
-                *verdict = Verdict::Open;
+        let mut refused: Vec<_> =
+            verdicts.iter_mut().filter(|(_, verdict)| *verdict == Verdict::Row).collect();
+        if !refused.is_empty() {
+            // A column that went and came back has left another version.
+            let same = self.fit().await?.is_some_and(|now| now.schema == fit.schema);
+            let willing = if same { self.willing(&asked).await } else { Vec::new() };
+            for (suspect, verdict) in &mut refused {
+                if !willing.contains(&self.targets[suspect.batch.plan].plan.consistency) {
+                    *verdict = Verdict::Open;
+                }
             }
         }
         Ok(verdicts)
     }
 
-    // The statements, if the routes still fit their tables; `None` while that is not known, or not on all nodes.
-    async fn still_fit(&self) -> Result<Option<Vec<Arc<Insert>>>, Misfit> {
-        if !self.store.is_schema_agreed().await {
-            return Ok(None);
-        }
+    // `None` while it is not known whether the routes fit, or not on all nodes.
+    async fn fit(&self) -> Result<Option<Fit>, Misfit> {
+        let Some(schema) = self.store.schema_version().await else { return Ok(None) };
         match targets(&self.store, &self.routes).await {
             Err(Misfit::Store(error)) if error.may_pass() => Ok(None),
             Err(misfit) => Err(misfit),
             // They fit, but differently: rows that were decoded by the old plans are void.
             Ok(found) if !plans(&found).eq(plans(&self.targets)) => Err(Misfit::Changed),
-            Ok(found) => Ok(Some(found.into_iter().map(|target| target.insert).collect())),
+            Ok(found) => {
+                let inserts = found.into_iter().map(|target| target.insert).collect();
+                Ok(Some(Fit { schema, inserts }))
+            }
         }
     }
 
-    // The consistencies with which the cluster takes another row. A full disk, or a consistency that is not allowed,
-    // refuses every row with the code of a bad one.
-    async fn willing(&self, suspects: &[Suspect]) -> Vec<Consistency> {
+    fn consistencies(&self, suspects: &[Suspect]) -> Vec<Consistency> {
         let mut asked = Vec::new();
         for suspect in suspects {
             let consistency = self.targets[suspect.batch.plan].plan.consistency;
@@ -172,17 +195,23 @@ impl Judge {
                 asked.push(consistency);
             }
         }
+        asked
+    }
+
+    // Those with which the cluster takes another row. A full disk, or a consistency that is not allowed, refuses every row
+    // with the code of a bad one.
+    async fn willing(&self, asked: &[Consistency]) -> Vec<Consistency> {
         let now_ms = chrono::Utc::now().timestamp_millis();
+        if self.store.write_probe(&self.writer, now_ms, Consistency::LocalQuorum).await.is_err() {
+            return Vec::new();
+        }
         let mut willing = Vec::new();
         for consistency in asked {
             // The probes' keyspace may have fewer replicas than the route's consistency asks for: that is no refusal.
-            let as_the_route = self.store.write_probe(&self.writer, now_ms, consistency).await;
+            let as_the_route = self.store.write_probe(&self.writer, now_ms, *consistency).await;
             if as_the_route.is_ok() || as_the_route.is_err_and(|error| error.may_pass()) {
-                willing.push(consistency);
+                willing.push(*consistency);
             }
-        }
-        if self.store.write_probe(&self.writer, now_ms, Consistency::LocalQuorum).await.is_err() {
-            willing.clear();
         }
         willing
     }
@@ -192,6 +221,56 @@ fn plans(targets: &[Target]) -> impl Iterator<Item = &Plan> {
     targets.iter().map(|target| target.plan.as_ref())
 }
 
-fn all(suspects: Vec<Suspect>, verdict: Verdict) -> Vec<(Suspect, Verdict)> {
-    suspects.into_iter().map(|suspect| (suspect, verdict)).collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::Rows;
+
+    fn suspect() -> Suspect {
+        let batch = Batch { plan: 0, rows: Rows::new(1), origins: Vec::new() };
+        Suspect::new(batch, "no".to_owned())
+    }
+
+    async fn all_are(suspects: Vec<Suspect>, verdict: Verdict) -> Round {
+        Ok(suspects.into_iter().map(|suspect| (suspect, verdict)).collect())
+    }
+
+    async fn verdicts(suspects: &mut Suspects) -> usize {
+        suspects.judged().await.unwrap().unwrap().unwrap().len()
+    }
+
+    #[tokio::test]
+    async fn one_round_at_a_time_takes_all_that_wait() {
+        let mut suspects = Suspects::default();
+        suspects.judge(|_| -> std::future::Ready<Round> { unreachable!("nobody waits") });
+        assert!(suspects.judged().await.is_none());
+        suspects.push(suspect());
+        suspects.judge(|all| all_are(all, Verdict::Row));
+        suspects.push(suspect());
+        suspects.push(suspect());
+        suspects.judge(|_| -> std::future::Ready<Round> { unreachable!("a round is under way") });
+        assert_eq!(suspects.len(), 3);
+        assert_eq!(verdicts(&mut suspects).await, 1);
+        assert_eq!(suspects.len(), 2);
+        suspects.judge(|all| all_are(all, Verdict::Row));
+        assert_eq!(verdicts(&mut suspects).await, 2);
+        assert!(suspects.is_empty());
+    }
+
+    #[tokio::test]
+    async fn rounds_wait_longer_while_verdicts_are_open_and_not_after_one_without() {
+        let mut suspects = Suspects::default();
+        for failures in 1..4 {
+            suspects.push(suspect());
+            suspects.judge(|all| all_are(all, Verdict::Open));
+            verdicts(&mut suspects).await;
+            assert!(suspects.pause <= Duration::from_millis(50 << (failures - 1)));
+        }
+        suspects.pause = Duration::from_millis(1);
+        suspects.push(suspect());
+        suspects.judge(|all| all_are(all, Verdict::Row));
+        verdicts(&mut suspects).await;
+        assert_eq!(suspects.pause, Duration::ZERO);
+        assert_eq!(suspects.backoff.next(1.0), Duration::from_millis(50));
+    }
 }

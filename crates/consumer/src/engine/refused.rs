@@ -50,13 +50,13 @@ impl Engine {
     }
 
     fn judge(&mut self) {
-        let (store, routes, targets) = (&self.store, &self.routes, &self.targets);
-        self.suspects.judge(|| Judge {
-            store: Arc::clone(store),
-            routes: Arc::clone(routes),
-            targets: targets.clone(),
+        let judge = Judge {
+            store: Arc::clone(&self.store),
+            routes: Arc::clone(&self.routes),
+            targets: self.targets.clone(),
             writer: self.settings.consumer.group.clone(),
-        });
+        };
+        self.suspects.judge(|suspects| judge.round(suspects));
     }
 
     pub(super) fn judged(&mut self, round: Round) {
@@ -88,7 +88,7 @@ impl Engine {
 
     fn convict(&mut self, Suspect { batch, reason, .. }: Suspect) {
         let Some(origin) = batch.origins.first().cloned() else { return };
-        // The cluster has just taken another row.
+        // The cluster has taken another row since.
         *locked(&self.write_trouble) = None;
         let plan = &self.targets[batch.plan].plan;
         let largest = largest_cell(&batch, plan);

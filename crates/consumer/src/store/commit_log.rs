@@ -66,6 +66,29 @@ mod tests {
     }
 
     #[test]
+    fn settings_that_are_just_right_are_not_warned_of() {
+        let said = settings(&[
+            ("commitlog_sync", "periodic"),
+            ("commitlog_sync_period", "10s"),
+            ("max_mutation_size", "16384KiB"),
+        ]);
+        let right = Consumer {
+            durable_after: Duration::from_secs(16),
+            row_bytes_max: 8 << 20,
+            ..Consumer::default()
+        };
+        assert_eq!(warnings(&right, &said), Vec::<String>::new());
+        let wrong =
+            Consumer { durable_after: Duration::from_secs(15), row_bytes_max: (8 << 20) + 1, ..right };
+        let found = warnings(&wrong, &said);
+        assert!(
+            found[0].starts_with("consumer.durable_after is 15s") && found[0].contains("16s"),
+            "{found:?}"
+        );
+        assert!(found[1].starts_with("consumer.row_bytes_max is 8388609"), "{found:?}");
+    }
+
+    #[test]
     fn rows_may_have_half_of_a_mutation() {
         for said in [("max_mutation_size", "16384KiB"), ("max_mutation_size_in_kb", "16384")] {
             assert_eq!(exceeds(8 << 20, &settings(&[said])), None);
