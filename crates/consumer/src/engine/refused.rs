@@ -50,13 +50,15 @@ impl Engine {
     }
 
     fn judge(&mut self) {
-        let judge = Judge {
-            store: Arc::clone(&self.store),
-            routes: Arc::clone(&self.routes),
-            targets: self.targets.clone(),
-            writer: self.settings.consumer.group.clone(),
-        };
-        self.suspects.judge(|suspects| judge.round(suspects));
+        self.suspects.judge(|suspects| {
+            let judge = Judge {
+                store: Arc::clone(&self.store),
+                routes: Arc::clone(&self.routes),
+                targets: self.targets.clone(),
+                writer: self.settings.consumer.group.clone(),
+            };
+            judge.round(suspects)
+        });
     }
 
     pub(super) fn judged(&mut self, round: Round) {
