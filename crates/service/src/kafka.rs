@@ -81,6 +81,11 @@ impl Cluster {
         *self.error.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
+    /// Keeps what the statistics tell: a broker that is connected and does not answer.
+    pub fn is_silent(&self, reason: String) {
+        *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+    }
+
     /// Keeps an error that librdkafka reported.
     pub fn error_reported(&self, error: &KafkaError, reason: &str) {
         debug!(%error, reason, "librdkafka error");

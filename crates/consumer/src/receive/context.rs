@@ -10,6 +10,7 @@ use metrics::counter;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::KafkaError;
+use rdkafka::statistics::Broker;
 use rdkafka::{ClientContext, Offset, Statistics, TopicPartitionList};
 use service::kafka::Cluster;
 use tokio::sync::mpsc::UnboundedSender;
@@ -21,6 +22,8 @@ use crate::message::{Partition, Span};
 
 /// How long a revocation may wait for the engine to finish what is in flight; the engine gives itself 3 s.
 const REVOKE_PATIENCE: Duration = Duration::from_secs(5);
+/// A broker that owes an answer for longer stands still, or is cut off.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// What happens beside the messages.
 #[derive(Debug)]
@@ -208,11 +211,18 @@ impl ClientContext for Context {
 
     fn stats(&self, statistics: Statistics) {
         // Broker -1 is a bootstrap address; it closes once the cluster is known.
-        let up = statistics.brokers.values().any(|broker| broker.state == "UP");
-        if up {
+        let up = || statistics.brokers.values().any(|broker| broker.state == "UP");
+        let connected = match statistics.brokers.values().find_map(silence) {
+            Some(silence) => {
+                self.shared.cluster.is_silent(silence);
+                false
+            }
+            None => up(),
+        };
+        if connected {
             self.shared.cluster.works();
         }
-        self.shared.connected.store(up, Ordering::Relaxed);
+        self.shared.connected.store(connected, Ordering::Relaxed);
         let (mut lows, mut ends, mut others) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
         for (topic, name) in self.shared.topics.iter().enumerate() {
             let Some(known) = statistics.topics.get(name) else { continue };
@@ -231,6 +241,15 @@ impl ClientContext for Context {
         *locked(&self.shared.ends) = ends;
         *locked(&self.shared.others) = others;
     }
+}
+
+// What a broker owes an answer for, if for too long. One that stands still, or that no packet reaches, keeps its connections: only
+// the missing answers tell. A fetch is answered after half a second, with messages or without.
+fn silence(broker: &Broker) -> Option<String> {
+    let owes = broker.state == "UP" && broker.waitresp_cnt > 0;
+    let silent = Duration::from_micros(u64::try_from(broker.rxidle).ok()?);
+    let reason = || format!("{} has not answered for {} s", broker.nodename, silent.as_secs());
+    (owes && silent >= ANSWERS_WITHIN).then(reason)
 }
 
 impl ConsumerContext for Context {
@@ -269,5 +288,26 @@ impl ConsumerContext for Context {
             committed.map_or_else(|_| self.shared.partitions(list), |list| self.shared.partitions(&list));
         self.shared.begin_read(&partitions);
         self.shared.tell(Control::Assigned(partitions));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_is_silent_when_it_owes_an_answer_for_ten_seconds() {
+        let broker = |state: &str, owed, idle_s: i64| Broker {
+            nodename: "kafka:9092".to_owned(),
+            state: state.to_owned(),
+            waitresp_cnt: owed,
+            rxidle: idle_s * 1_000_000,
+            ..Broker::default()
+        };
+        assert_eq!(silence(&broker("UP", 1, 9)), None);
+        assert_eq!(silence(&broker("UP", 0, 60)), None);
+        assert_eq!(silence(&broker("DOWN", 1, 60)), None);
+        let silent = silence(&broker("UP", 2, 12));
+        assert_eq!(silent.as_deref(), Some("kafka:9092 has not answered for 12 s"));
     }
 }
