@@ -7,6 +7,7 @@
 
 mod context;
 mod gaps;
+mod lowered;
 mod polling;
 
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
@@ -22,6 +22,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tracing::debug;
 
 use super::context::Context;
+use super::lowered::Lowered;
 use super::{Assignment, Command, Control, Delivery, Shared};
 use crate::message::{Chunk, Partition};
 use crate::settings::Settings;
@@ -48,6 +49,7 @@ pub(super) struct Polling {
     no_room_since: Option<Instant>,
     last_topic: usize,
     missing_checked: Option<Instant>,
+    lowered: Lowered,
 }
 
 impl Polling {
@@ -72,6 +74,7 @@ impl Polling {
             no_room_since: None,
             last_topic: 0,
             missing_checked: None,
+            lowered: Lowered::default(),
         }
     }
 
@@ -174,8 +177,14 @@ impl Polling {
         }
     }
 
-    fn store(&self, offsets: &[(Partition, i64)]) {
-        let stored = annotated(&self.shared, offsets).and_then(|list| self.consumer.store_offsets(&list));
+    // Stores offsets for the next commit, and commits those that librdkafka would not.
+    fn store(&mut self, offsets: &[(Partition, i64)]) {
+        let lowered = self.lowered.among(offsets);
+        let mut stored = annotated(&self.shared, offsets).and_then(|list| self.consumer.store_offsets(&list));
+        if stored.is_ok() && !lowered.is_empty() {
+            stored = annotated(&self.shared, &lowered)
+                .and_then(|list| self.consumer.commit(&list, CommitMode::Async));
+        }
         if let Err(error) = stored {
             // A partition that has just been revoked: its new owner reads the tail again.
             debug!(%error, "offsets not stored");
