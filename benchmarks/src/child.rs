@@ -7,8 +7,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use testbed::Service;
 
-use crate::process;
-
 /// Between two looks at a child's metrics, each of which costs the child some work.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(200);
 
@@ -69,12 +67,12 @@ impl Child {
 
     /// CPU seconds so far.
     pub(crate) fn cpu_s(&self) -> Result<f64> {
-        process::cpu_s(self.pid()?)
+        Ok(testbed::cpu_s(self.pid()?)?)
     }
 
     /// The most memory it ever had, in MB.
     pub(crate) fn peak_rss_mb(&self) -> Result<f64> {
-        process::peak_rss_mb(self.pid()?)
+        Ok(testbed::peak_rss_mb(self.pid()?)?)
     }
 
     /// SIGTERM, and what it logged if it does not end well.

@@ -12,7 +12,6 @@ use testbed::{Cassandra, Options};
 use uuid::Uuid;
 
 use crate::messages::{Messages, TABLE};
-use crate::process;
 use crate::user::{COLUMNS, User};
 
 /// As in the figures that these are compared with.
@@ -64,7 +63,7 @@ impl Database {
 
     /// CPU seconds of the node so far.
     pub(crate) fn cpu_s(&self) -> Result<f64> {
-        process::cpu_s(self.cassandra.pid().context("cassandra has ended")?)
+        Ok(testbed::cpu_s(self.cassandra.pid().context("cassandra has ended")?)?)
     }
 
     /// Empties the table and waits until the node is idle.

@@ -22,7 +22,6 @@ use consumer::schema::{Column, CqlType, Native, Role, Table};
 use uuid::Uuid;
 
 use crate::messages::{Messages, TABLE, TOPIC};
-use crate::process;
 use crate::report::{Figures, Report, as_figure, grouped, median, rounded, table};
 use crate::user::{COLUMNS, User};
 
@@ -59,14 +58,14 @@ pub(crate) fn run(rows: u32, runs: u32) -> Result<Report> {
     // The first round warms up and does not count.
     for round in 0..=runs {
         for (place, (name, contender)) in CONTENDERS.iter().enumerate() {
-            let cpu_before = process::cpu_s(std::process::id())?;
+            let cpu_before = testbed::cpu_s(std::process::id())?;
             let started = Instant::now();
             let done = contender(&input).with_context(|| (*name).to_owned())?;
             let elapsed = started.elapsed().as_secs_f64();
             ensure!(done == input.messages.len(), "{name}: {done} of {rows} rows");
             if round > 0 {
                 seconds[place].push(elapsed);
-                cpu[place].push(process::cpu_s(std::process::id())? - cpu_before);
+                cpu[place].push(testbed::cpu_s(std::process::id())? - cpu_before);
             }
         }
     }

@@ -6,7 +6,6 @@ use anyhow::{Context, Result, ensure};
 use testbed::Kafka;
 
 use crate::child::Child;
-use crate::process;
 use crate::report::{Figures, Report, as_figure, grouped, highest, median, rounded, table};
 use crate::topic;
 
@@ -103,7 +102,7 @@ fn look(child: &Child, kafka: &Kafka) -> Result<Option<Look>> {
     let Some(metrics) = child.metrics() else { return Ok(None) };
     let at = Instant::now();
     let acknowledged = metrics.sum("tributary_acknowledged_total", &[]);
-    let server_s = process::cpu_s(kafka.pid().context("kafka has ended")?)?;
+    let server_s = testbed::cpu_s(kafka.pid().context("kafka has ended")?)?;
     Ok(Some(Look { at, acknowledged, client_s: child.cpu_s()?, server_s }))
 }
 

@@ -13,7 +13,6 @@ use uuid::Uuid;
 
 use crate::database::{self, Database};
 use crate::messages::{Messages, TABLE};
-use crate::process;
 use crate::report::{Figures, Report, as_figure, grouped, median, millis, percentile, rounded, table};
 use crate::user::{COLUMNS, User};
 
@@ -120,11 +119,11 @@ impl<'a> Floor<'a> {
     /// Writes all rows in batches of that size, so many in flight.
     pub(crate) async fn measure(&self, database: &Database, size: (usize, usize)) -> Result<Run> {
         let rows = self.bound(self.users.len())?;
-        let (client_before, server_before) = (process::cpu_s(std::process::id())?, database.cpu_s()?);
+        let (client_before, server_before) = (testbed::cpu_s(std::process::id())?, database.cpu_s()?);
         let started = Instant::now();
         let mut answered_in = write(database, &rows, size).await?;
         let seconds = started.elapsed().as_secs_f64();
-        let client = process::cpu_s(std::process::id())? - client_before;
+        let client = testbed::cpu_s(std::process::id())? - client_before;
         let server = database.cpu_s()? - server_before;
         let count = as_figure(rows.len() as u64);
         answered_in.sort_unstable();

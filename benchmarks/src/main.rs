@@ -11,7 +11,6 @@ mod faker;
 mod floor;
 mod latency;
 mod messages;
-mod process;
 mod report;
 mod topic;
 mod user;

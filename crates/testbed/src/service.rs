@@ -17,24 +17,31 @@ const SIMULATOR_BIND: &str = "TRIBUTARY__SIMULATOR__BIND";
 const TERMINATE_WITHIN: Duration = Duration::from_secs(20);
 const KILL_WITHIN: Duration = Duration::from_secs(10);
 
-/// The path of a binary of this workspace, beside the running test executable.
+/// The folder of the binaries to run, if it is not that of the running executable.
+pub const BINARIES_VARIABLE: &str = "TRIBUTARY_BINARIES";
+
+/// The path of a binary of this workspace: in the folder that [`BINARIES_VARIABLE`] names, or beside the running test
+/// executable.
 ///
 /// # Panics
 /// When it was not built, with the command that builds it.
 #[track_caller]
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
-    let test = env::current_exe().expect("a running executable has a path");
-    let folder = test.parent().expect("an executable is in a folder");
-    // Tests are in target/<profile>/deps, binaries one level up.
-    let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
-    let path = folder.join(name);
+    let path = env::var_os(BINARIES_VARIABLE).map_or_else(beside, PathBuf::from).join(name);
     assert!(
         path.is_file(),
         "no binary {name} at {}: run `cargo build --bins` or `cargo xtask test`",
         path.display()
     );
     path
+}
+
+fn beside() -> PathBuf {
+    let test = env::current_exe().expect("a running executable has a path");
+    let folder = test.parent().expect("an executable is in a folder");
+    // Tests are in target/<profile>/deps, binaries one level up.
+    if folder.ends_with("deps") { folder.parent().unwrap_or(folder).to_owned() } else { folder.to_owned() }
 }
 
 /// A child that did not end on SIGTERM in time; it was killed.
@@ -157,9 +164,7 @@ impl Service {
     /// # Errors
     /// When it still ran after that time. It is killed then.
     pub fn terminate(&mut self) -> Result<i32, StillRunning> {
-        if let Some(process) = &mut self.process {
-            process.signal("TERM");
-        }
+        self.signal("TERM");
         match self.wait(TERMINATE_WITHIN) {
             Some(code) => Ok(code),
             None => {
@@ -177,18 +182,21 @@ impl Service {
         self.status
     }
 
+    /// Sends a signal by its name without `SIG`, and waits for nothing.
+    pub fn signal(&mut self, name: &str) {
+        if let Some(process) = &mut self.process {
+            process.signal(name);
+        }
+    }
+
     /// SIGSTOP.
     pub fn pause(&mut self) {
-        if let Some(process) = &mut self.process {
-            process.signal("STOP");
-        }
+        self.signal("STOP");
     }
 
     /// SIGCONT.
     pub fn resume(&mut self) {
-        if let Some(process) = &mut self.process {
-            process.signal("CONT");
-        }
+        self.signal("CONT");
     }
 
     fn reap(&mut self) {

@@ -1,24 +1,31 @@
 //! `/proc/PID` -> CPU seconds and peak memory of a process.
 
 use std::fs;
-
-use anyhow::{Context, Result};
+use std::io;
 
 /// Linux counts CPU time for user space in hundredths of a second on every architecture (USER_HZ).
 const TICKS_PER_S: f64 = 100.0;
 
 /// User and system time of all threads so far, in seconds.
-pub(crate) fn cpu_s(pid: u32) -> Result<f64> {
-    let path = format!("/proc/{pid}/stat");
-    let stat = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
-    cpu_of_stat(&stat).with_context(|| format!("{path} has no CPU times"))
+///
+/// # Errors
+/// There is no such process, or no `/proc`.
+pub fn cpu_s(pid: u32) -> io::Result<f64> {
+    read(&format!("/proc/{pid}/stat"), cpu_of_stat)
 }
 
 /// The most memory that the process ever had resident, in MB of 10^6 bytes.
-pub(crate) fn peak_rss_mb(pid: u32) -> Result<f64> {
-    let path = format!("/proc/{pid}/status");
-    let status = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
-    peak_of_status(&status).with_context(|| format!("{path} has no VmHWM"))
+///
+/// # Errors
+/// As [`cpu_s`].
+pub fn peak_rss_mb(pid: u32) -> io::Result<f64> {
+    read(&format!("/proc/{pid}/status"), peak_of_status)
+}
+
+fn read(path: &str, figure: impl FnOnce(&str) -> Option<f64>) -> io::Result<f64> {
+    let strange = |problem: String| io::Error::other(format!("{path}: {problem}"));
+    let text = fs::read_to_string(path).map_err(|error| strange(error.to_string()))?;
+    figure(&text).ok_or_else(|| strange("the figure is not there".to_owned()))
 }
 
 fn peak_of_status(status: &str) -> Option<f64> {
