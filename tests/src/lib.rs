@@ -7,17 +7,25 @@
 
 mod cells;
 mod health;
+mod hostile;
 mod judge;
+mod ledger;
 mod load;
 mod publish;
+mod published;
 mod topics;
 mod world;
 
 pub use cells::{fits, text};
 pub use health::{healthy, metric, red, tells_deleted};
 pub use judge::{all_committed, committed_is_stored, converges, publish_more};
-pub use load::{Expected, Load, Row};
+pub use ledger::Entries;
+pub use load::{Expected, Load, Mix, Row};
 pub use publish::{Record, publish};
+pub use published::{Hostile, Published, Winner, hash, version, writetime};
 pub use testbed::get;
-pub use topics::{DeadLetter, Message, admin, committed, dead_letters, delete_before, ends, messages};
-pub use world::{World, user};
+pub use topics::{
+    DeadLetter, Message, admin, commit, committed, dead_letters, delete_before, each_message, ends, exists,
+    messages, messages_between,
+};
+pub use world::{StoredUser, World, user};

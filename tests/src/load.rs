@@ -1,24 +1,74 @@
-//! A load with a memory: publishes users at a rate and remembers what Kafka acknowledged.
+//! A load with a ledger: publishes users at a rate and notes on disk what it attempts and what Kafka acknowledges.
 //!
-//! One message in five updates an earlier id. What the table must hold in the end is, per id, the acknowledged
-//! message with the greatest WRITETIME, which is computed here from (timestamp, offset) independently. Both are read
-//! from the topic: a broker that already had a message acknowledges it without its offset, which librdkafka then
-//! counts up from -1 through the batch.
+//! Some messages are new versions of earlier users, some are late, some are ties: see [`Mix`].
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use rdkafka::ClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::message::DeliveryResult;
+use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 use uuid::Uuid;
 
-use crate::topics::messages;
+use crate::hostile::{HOSTILE, hostile};
+use crate::ledger::{Entries, Ledger};
+use crate::published::{Published, Winner};
 use crate::world::user;
+
+/// How much older a late message is, at most.
+const LATE_MS_MAX: i64 = 5_000;
+/// A late message is of one of the users of the last seconds.
+const RECENT_S: usize = 2;
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Of a hundred messages, how many are not of a new user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mix {
+    /// New versions of an earlier user.
+    pub updates: u8,
+    /// Updates with a timestamp that is older than that of a version before them.
+    pub late: u8,
+    /// Updates of the message before them, with its timestamp.
+    pub ties: u8,
+    /// Beside the hundred: messages that no producer should send.
+    pub hostile: u8,
+}
+
+impl Default for Mix {
+    fn default() -> Self {
+        Self { updates: 20, late: 1, ties: 1, hostile: 0 }
+    }
+}
+
+/// What a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    New,
+    Update,
+    Late,
+    Tie,
+}
+
+impl Mix {
+    // Each hundred versions have the same kinds in the same order, spread.
+    fn kind(self, version: usize) -> Kind {
+        let place = u8::try_from(version % 100 * 37 % 100).unwrap();
+        match place {
+            // The first of all has nothing before it.
+            0 => Kind::New,
+            place if place <= self.ties => Kind::Tie,
+            place if place <= self.ties + self.late => Kind::Late,
+            place if place <= self.ties + self.late + self.updates => Kind::Update,
+            _ => Kind::New,
+        }
+    }
+}
 
 /// What a user's row must hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,80 +81,106 @@ pub struct Row {
     pub writetime: i64,
 }
 
-/// The acknowledged messages' final rows.
+/// Each user's final row.
 pub type Expected = BTreeMap<Uuid, Row>;
 
 /// A running load.
 pub struct Load {
     brokers: String,
     topic: String,
-    acknowledged: Arc<Acknowledged>,
-    steering: Arc<Steering>,
-    thread: JoinHandle<()>,
+    state: Arc<State>,
+    thread: Option<JoinHandle<Ledger>>,
+    // Removed at the end.
+    _folder: tempfile::TempDir,
 }
 
 #[derive(Default)]
-struct Steering {
+struct State {
     held: AtomicBool,
+    /// Of a hundred messages, how many hostile ones come beside.
+    hostile: AtomicU8,
     stopped: AtomicBool,
-}
-
-#[derive(Default)]
-struct Acknowledged {
-    versions: Mutex<Vec<Version>>,
+    /// Nobody waits for what is still on its way.
+    abandoned: AtomicBool,
+    /// Versions that Kafka has taken or not, and the ledger does not know it yet.
+    delivered: Mutex<Vec<(u64, bool)>>,
+    attempted: AtomicUsize,
+    acknowledged: AtomicUsize,
     users: Mutex<HashSet<Uuid>>,
     latest: Mutex<Vec<Uuid>>,
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Version {
-    id: Uuid,
-    number: String,
-}
-
-struct Context(Arc<Acknowledged>);
+struct Context(Arc<State>);
 
 impl ClientContext for Context {}
 
 impl ProducerContext for Context {
-    type DeliveryOpaque = Box<(Uuid, String)>;
+    // `None` for a hostile message: it has no version.
+    type DeliveryOpaque = Box<Option<u64>>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, opaque: Self::DeliveryOpaque) {
-        let (id, number) = *opaque;
-        if let Err((error, _)) = result {
-            panic!("a message without a time limit failed: {error}");
+    fn delivery(&self, result: &DeliveryResult<'_>, version: Self::DeliveryOpaque) {
+        if let Some(version) = *version {
+            self.0.delivered.lock().unwrap().push((version, result.is_ok()));
         }
-        self.0.versions.lock().unwrap().push(Version { id, number });
-        self.0.users.lock().unwrap().insert(id);
-        self.0.latest.lock().unwrap().push(id);
     }
 }
 
 impl Load {
     /// Publishes `per_s` messages a second to the topic until [`Load::stop`].
     pub fn start(brokers: &str, topic: &str, per_s: u32) -> Self {
-        let acknowledged = Arc::new(Acknowledged::default());
-        let steering = Arc::new(Steering::default());
+        Self::seeded(brokers, topic, per_s, Mix::default(), rand::random())
+    }
+
+    /// As [`Load::start`], with users and versions that follow from a seed.
+    pub fn seeded(brokers: &str, topic: &str, per_s: u32, mix: Mix, seed: u64) -> Self {
+        let state = Arc::new(State { hostile: AtomicU8::new(mix.hostile), ..State::default() });
+        let folder = tempfile::tempdir().unwrap();
         let producer: ThreadedProducer<Context> = ClientConfig::new()
             .set("bootstrap.servers", brokers)
             .set("enable.idempotence", "true")
             .set("message.timeout.ms", "0")
             .set("linger.ms", "2")
-            .create_with_context(Context(Arc::clone(&acknowledged)))
+            .create_with_context(Context(Arc::clone(&state)))
             .unwrap();
-        let (target, steered) = (topic.to_owned(), Arc::clone(&steering));
-        let thread = std::thread::spawn(move || publish(&producer, &target, per_s, &steered));
-        Self { brokers: brokers.to_owned(), topic: topic.to_owned(), acknowledged, steering, thread }
+        let publisher = Publisher {
+            producer,
+            topic: topic.to_owned(),
+            per_s,
+            mix,
+            state: Arc::clone(&state),
+            ledger: Ledger::create(&folder.path().join("ledger")).unwrap(),
+            random: StdRng::seed_from_u64(seed),
+            versions: Vec::new(),
+            timestamp_ms: 0,
+        };
+        let thread = std::thread::spawn(move || publisher.run());
+        Self {
+            brokers: brokers.to_owned(),
+            topic: topic.to_owned(),
+            state,
+            thread: Some(thread),
+            _folder: folder,
+        }
     }
 
     /// Distinct users that Kafka has acknowledged.
     pub fn users(&self) -> usize {
-        self.acknowledged.users.lock().unwrap().len()
+        self.state.users.lock().unwrap().len()
+    }
+
+    /// Messages that Kafka has acknowledged.
+    pub fn acknowledged(&self) -> usize {
+        self.state.acknowledged.load(Ordering::Relaxed)
+    }
+
+    /// Messages that were handed to the client.
+    pub fn attempted(&self) -> usize {
+        self.state.attempted.load(Ordering::Relaxed)
     }
 
     /// The ids that were acknowledged last, youngest last.
     pub fn latest(&self, count: usize) -> Vec<Uuid> {
-        let mut latest = self.acknowledged.latest.lock().unwrap();
+        let mut latest = self.state.latest.lock().unwrap();
         let surplus = latest.len().saturating_sub(10_000);
         latest.drain(..surplus);
         latest[latest.len().saturating_sub(count)..].to_vec()
@@ -112,75 +188,183 @@ impl Load {
 
     /// Publishes nothing more, or goes on at the same pace.
     pub fn hold(&self, held: bool) {
-        self.steering.held.store(held, Ordering::Relaxed);
+        self.state.held.store(held, Ordering::Relaxed);
     }
 
-    /// Stops publishing, waits for every acknowledgement and returns what the table must hold.
-    pub fn stop(self) -> Expected {
-        self.steering.stopped.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap();
-        let versions = std::mem::take(&mut *self.acknowledged.versions.lock().unwrap());
-        let places = places(&self.brokers, &self.topic);
-        let mut expected = Expected::new();
-        for version in versions {
-            let writetime = *places.get(&version).expect("an acknowledged message is on its topic");
-            let Version { id, number } = version;
-            if expected.get(&id).is_none_or(|row| row.writetime < writetime) {
-                expected.insert(id, Row { first_name: number, last_name: format!("of {id}"), writetime });
-            }
-        }
-        expected
+    /// From now on, so many hostile messages come beside a hundred others.
+    pub fn hostile(&self, percent: u8) {
+        self.state.hostile.store(percent, Ordering::Relaxed);
     }
-}
 
-// The WRITETIME of each message on the topic.
-fn places(brokers: &str, topic: &str) -> HashMap<Version, i64> {
-    let mut places = HashMap::new();
-    for message in messages(brokers, topic) {
-        // What a test put among the load, to be refused.
-        let Ok(value) = serde_json::from_slice::<serde_json::Value>(&message.value) else { continue };
-        let id = value["id"].as_str().unwrap().parse().unwrap();
-        let number = value["first_name"].as_str().unwrap().to_owned();
-        let writetime = message.timestamp_ms * 1000 + message.offset % 1000;
-        let twice = places.insert(Version { id, number }, writetime);
-        assert_eq!(twice, None, "{id} is on the topic twice in one version");
+    /// Stops publishing, waits for every acknowledgement and returns what the ledger holds.
+    ///
+    /// # Panics
+    /// The second time.
+    pub fn finish(&mut self) -> Entries {
+        self.state.stopped.store(true, Ordering::Relaxed);
+        let thread = self.thread.take().expect("a load ends once");
+        thread.join().unwrap().entries().unwrap()
     }
-    places
-}
 
-fn publish(producer: &ThreadedProducer<Context>, topic: &str, per_s: u32, steering: &Steering) {
-    let mut next = Instant::now();
-    let mut known: Vec<Uuid> = Vec::new();
-    let mut sent: u32 = 0;
-    while !steering.stopped.load(Ordering::Relaxed) {
-        let now = Instant::now();
-        if steering.held.load(Ordering::Relaxed) {
-            next = now;
-        }
-        if now <= next {
-            // The pace of the load, not a wait for something to happen.
-            std::thread::park_timeout(Duration::from_millis(1));
-            continue;
-        }
-        let id = match sent % 5 {
-            0 if !known.is_empty() => known[rand::random_range(0..known.len())],
-            _ => Uuid::from_u128(rand::random()),
+    /// As [`Load::finish`], and returns what the table must hold.
+    pub fn stop(mut self) -> Expected {
+        let entries = self.finish();
+        assert!(entries.refused.is_empty(), "Kafka has refused versions {:?}", entries.refused);
+        let published = Published::of(&self.brokers, &self.topic);
+        assert_eq!(published.twice, Vec::<u64>::new(), "versions that are on the topic twice");
+        assert_eq!(
+            published.lacks(&entries),
+            Vec::<u64>::new(),
+            "versions that were acknowledged and are not on the topic"
+        );
+        let row = |(id, winner): (Uuid, Winner)| {
+            let (first_name, last_name) = (winner.version.to_string(), format!("of {id}"));
+            (id, Row { first_name, last_name, writetime: winner.writetime })
         };
-        known.push(id);
-        let version = sent.to_string();
-        let value = user(id, &version, &format!("of {id}"));
+        published.winners.into_iter().map(row).collect()
+    }
+}
+
+// A load that nobody finished must not go on in what comes next.
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.state.abandoned.store(true, Ordering::Relaxed);
+        self.state.stopped.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // What it has to say of its end is of no use any more.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Publisher {
+    producer: ThreadedProducer<Context>,
+    topic: String,
+    per_s: u32,
+    mix: Mix,
+    state: Arc<State>,
+    ledger: Ledger,
+    random: StdRng,
+    /// Whose each version is.
+    versions: Vec<Uuid>,
+    /// Of the last message.
+    timestamp_ms: i64,
+}
+
+impl Publisher {
+    fn run(mut self) -> Ledger {
+        let mut next = Instant::now();
+        while !self.state.stopped.load(Ordering::Relaxed) {
+            let now = Instant::now();
+            let mut due = 0;
+            if self.state.held.load(Ordering::Relaxed) {
+                next = now;
+            }
+            while next < now && due < self.per_s {
+                next += Duration::from_secs(1) / self.per_s;
+                due += 1;
+            }
+            self.publish(due);
+            // The pace of the load, not a wait for something to happen.
+            std::thread::park_timeout(PAUSE);
+        }
+        if !self.state.abandoned.load(Ordering::Relaxed) {
+            self.producer.flush(Duration::from_secs(120)).unwrap();
+        }
+        self.publish(0);
+        self.ledger
+    }
+
+    // Notes what was acknowledged and that many attempts; they are on the disk before the messages are sent.
+    fn publish(&mut self, due: u32) {
+        let delivered = std::mem::take(&mut *self.state.delivered.lock().unwrap());
+        for (version, taken) in &delivered {
+            if *taken { self.ledger.acknowledge(*version) } else { self.ledger.refuse(*version) }
+        }
+        let first = self.versions.len();
+        for _ in 0..due {
+            let id = self.user();
+            self.ledger.attempt(self.versions.len() as u64, id);
+            self.versions.push(id);
+        }
+        self.ledger.sync().unwrap();
+        let taken = delivered.iter().filter(|(_, taken)| *taken);
+        let ids: Vec<Uuid> =
+            taken.map(|(version, _)| self.versions[usize::try_from(*version).unwrap()]).collect();
+        self.state.acknowledged.fetch_add(ids.len(), Ordering::Relaxed);
+        self.state.users.lock().unwrap().extend(&ids);
+        self.state.latest.lock().unwrap().extend(ids);
+        self.state.attempted.store(self.versions.len(), Ordering::Relaxed);
+        for version in first..self.versions.len() {
+            self.send(version);
+        }
+    }
+
+    // Whose the next version is.
+    fn user(&mut self) -> Uuid {
+        let known = self.versions.len();
+        match self.mix.kind(known) {
+            Kind::New => Uuid::from_u128(self.random.random()),
+            Kind::Update => self.versions[self.random.random_range(0..known)],
+            Kind::Late => self.versions[self.random.random_range(known.saturating_sub(self.recent())..known)],
+            Kind::Tie => self.versions[known - 1],
+        }
+    }
+
+    fn recent(&self) -> usize {
+        RECENT_S * usize::try_from(self.per_s).unwrap()
+    }
+
+    fn send(&mut self, version: usize) {
+        let id = self.versions[version];
+        let value = user(id, &version.to_string(), &format!("of {id}"));
         let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-        let mut record = BaseRecord::with_opaque_to(topic, Box::new((id, version)))
-            .key(id.as_bytes())
-            .payload(&value)
-            .timestamp(i64::try_from(now_ms).unwrap());
+        let now_ms = i64::try_from(now_ms).unwrap();
+        self.timestamp_ms = match self.mix.kind(version) {
+            Kind::New | Kind::Update => now_ms,
+            Kind::Late => now_ms - self.random.random_range(1..LATE_MS_MAX),
+            Kind::Tie => self.timestamp_ms,
+        };
+        self.produce(id.as_bytes(), Some(value.as_bytes()), Some(version as u64), self.timestamp_ms);
+        if self.random.random_ratio(u32::from(self.state.hostile.load(Ordering::Relaxed)), 100) {
+            let value = hostile(&mut self.random);
+            self.produce(id.as_bytes(), value.as_deref(), None, now_ms);
+        }
+    }
+
+    fn produce(&self, key: &[u8], value: Option<&[u8]>, version: Option<u64>, timestamp_ms: i64) {
+        let mut record =
+            BaseRecord::with_opaque_to(&self.topic, Box::new(version)).key(key).timestamp(timestamp_ms);
+        if let Some(value) = value {
+            record = record.payload(value);
+        }
+        if version.is_none() {
+            let header = Header { key: HOSTILE, value: None::<&[u8]> };
+            record = record.headers(OwnedHeaders::new().insert(header));
+        }
         // A full queue is back-pressure: the same record again.
-        while let Err((_, refused)) = producer.send(record) {
+        while let Err((_, refused)) = self.producer.send(record) {
+            if self.state.abandoned.load(Ordering::Relaxed) {
+                return;
+            }
             record = refused;
             std::thread::park_timeout(Duration::from_millis(5));
         }
-        sent += 1;
-        next += Duration::from_secs(1) / per_s;
     }
-    producer.flush(Duration::from_secs(120)).unwrap();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hundred_versions_have_as_many_of_each_kind_as_asked() {
+        let mix = Mix { updates: 60, late: 20, ties: 10, hostile: 0 };
+        assert_eq!(mix.kind(0), Kind::New);
+        for first in [0, 700] {
+            let count = |kind| (first..first + 100).filter(|version| mix.kind(*version) == kind).count();
+            let counts = [Kind::New, Kind::Update, Kind::Late, Kind::Tie].map(count);
+            assert_eq!(counts, [10, 60, 20, 10]);
+        }
+    }
 }

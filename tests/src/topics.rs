@@ -6,8 +6,8 @@ use std::time::Duration;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{Headers, Message as _};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::message::{BorrowedMessage, Headers, Message as _};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 use testbed::wait_for;
@@ -48,6 +48,12 @@ fn partitions(consumer: &BaseConsumer, topic: &str) -> Vec<i32> {
     metadata.topics()[0].partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect()
 }
 
+/// Whether the broker knows a topic.
+pub fn exists(brokers: &str, topic: &str) -> bool {
+    let metadata = consumer(brokers, "end-to-end").fetch_metadata(Some(topic), PATIENCE).unwrap();
+    metadata.topics().iter().any(|known| known.name() == topic && known.error().is_none())
+}
+
 /// End offsets by partition.
 pub fn ends(brokers: &str, topic: &str) -> BTreeMap<i32, i64> {
     let consumer = consumer(brokers, "end-to-end");
@@ -84,17 +90,8 @@ fn is_about_the_coordinator(code: RDKafkaErrorCode) -> bool {
 
 /// All messages of a topic, by partition and offset.
 pub fn messages(brokers: &str, topic: &str) -> Vec<Message> {
-    let consumer = consumer(brokers, "end-to-end");
-    let ends = ends(brokers, topic);
-    let mut list = TopicPartitionList::new();
-    for (partition, _) in ends.iter().filter(|(_, end)| **end > 0) {
-        list.add_partition_offset(topic, *partition, Offset::Beginning).unwrap();
-    }
-    consumer.assign(&list).unwrap();
-    let mut open: Vec<i32> = list.elements().iter().map(|element| element.partition()).collect();
     let mut found = Vec::new();
-    while !open.is_empty() {
-        let message = consumer.poll(PATIENCE).expect("a message before the end of the topic").unwrap();
+    each_message(brokers, topic, |message| {
         let headers = message.headers();
         let headers = headers.iter().flat_map(|headers| headers.iter()).map(|header| {
             (header.key.to_owned(), String::from_utf8_lossy(header.value.unwrap_or_default()).into_owned())
@@ -107,12 +104,54 @@ pub fn messages(brokers: &str, topic: &str) -> Vec<Message> {
             value: message.payload().unwrap_or_default().to_vec(),
             headers: headers.collect(),
         });
-        if message.offset() + 1 >= ends[&message.partition()] {
-            open.retain(|partition| *partition != message.partition());
-        }
-    }
+    });
     found.sort_by_key(|message| (message.partition, message.offset));
     found
+}
+
+/// Commits these offsets for a group that nobody is in.
+pub fn commit(brokers: &str, group: &str, topic: &str, offsets: &BTreeMap<i32, i64>) {
+    let mut list = TopicPartitionList::new();
+    for (partition, offset) in offsets {
+        list.add_partition_offset(topic, *partition, Offset::Offset(*offset)).unwrap();
+    }
+    consumer(brokers, group).commit(&list, CommitMode::Sync).unwrap();
+}
+
+/// Shows each message of a topic, in its partition's order, up to the end as it is now.
+pub fn each_message(brokers: &str, topic: &str, see: impl FnMut(&BorrowedMessage<'_>)) {
+    messages_between(brokers, topic, &BTreeMap::new(), &ends(brokers, topic), see);
+}
+
+/// Shows each message of a topic from one offset a partition (or its first) to before another.
+pub fn messages_between(
+    brokers: &str,
+    topic: &str,
+    from: &BTreeMap<i32, i64>,
+    to: &BTreeMap<i32, i64>,
+    mut see: impl FnMut(&BorrowedMessage<'_>),
+) {
+    let consumer = consumer(brokers, "end-to-end");
+    let mut list = TopicPartitionList::new();
+    for (partition, end) in to {
+        let first = from.get(partition).copied().unwrap_or(0);
+        if first < *end {
+            let offset = if first == 0 { Offset::Beginning } else { Offset::Offset(first) };
+            list.add_partition_offset(topic, *partition, offset).unwrap();
+        }
+    }
+    consumer.assign(&list).unwrap();
+    let mut open: Vec<i32> = list.elements().iter().map(|element| element.partition()).collect();
+    while !open.is_empty() {
+        let message = consumer.poll(PATIENCE).expect("a message before the end of the topic").unwrap();
+        let (partition, offset) = (message.partition(), message.offset());
+        if offset < to[&partition] {
+            see(&message);
+        }
+        if offset + 1 >= to[&partition] {
+            open.retain(|open| *open != partition);
+        }
+    }
 }
 
 /// The dead letters of a topic, folded by key.

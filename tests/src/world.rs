@@ -193,21 +193,29 @@ impl World {
     }
 
     async fn scan(&self) -> anyhow::Result<BTreeMap<Uuid, Row>> {
-        let keyspace = &self.name;
-        let question =
-            format!("SELECT id, first_name, last_name, writetime(first_name) FROM {keyspace}.created_users");
-        let pager = self.session.query_iter(question, ()).await?;
-        let mut rows = pager.rows_stream::<(Uuid, Option<String>, Option<String>, Option<i64>)>()?;
         let mut users = BTreeMap::new();
-        while let Some((id, first_name, last_name, writetime)) = rows.try_next().await? {
-            let row = Row {
-                first_name: first_name.unwrap_or_default(),
-                last_name: last_name.unwrap_or_default(),
-                writetime: writetime.unwrap_or_default(),
-            };
-            users.insert(id, row);
-        }
+        let keep = |user: StoredUser| {
+            let [first_name, last_name, ..] = user.cells;
+            let row = Row { first_name, last_name, writetime: user.writetime };
+            users.insert(user.id, row);
+        };
+        self.each_user(keep).await?;
         Ok(users)
+    }
+
+    /// Shows each row of this world's `created_users`.
+    ///
+    /// # Errors
+    /// The node does not answer: a part of the rows may have been shown.
+    pub async fn each_user(&self, mut see: impl FnMut(StoredUser)) -> anyhow::Result<()> {
+        let columns = USER_COLUMNS.join(", ");
+        let question =
+            format!("SELECT id, writetime(first_name), {columns} FROM {}.created_users", self.name);
+        let mut rows = self.session.query_iter(question, ()).await?.rows_stream::<scylla::value::Row>()?;
+        while let Some(row) = rows.try_next().await? {
+            see(StoredUser::of(&row.columns));
+        }
+        Ok(())
     }
 
     /// All rows of a question, whatever their columns.
@@ -225,13 +233,68 @@ impl World {
     }
 }
 
+/// The columns of a user beside the id.
+const USER_COLUMNS: [&str; 10] = [
+    "first_name",
+    "last_name",
+    "gender",
+    "address",
+    "post_code",
+    "email",
+    "username",
+    "registered_date",
+    "phone",
+    "picture",
+];
+
+/// A row of `created_users`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredUser {
+    /// The key.
+    pub id: Uuid,
+    /// The other columns; empty where nothing is stored.
+    pub cells: [String; 10],
+    /// Of the first name; 0 where nothing is stored.
+    pub writetime: i64,
+}
+
+impl StoredUser {
+    fn of(columns: &[Option<CqlValue>]) -> Self {
+        let cell =
+            |place: usize| columns[place].as_ref().and_then(CqlValue::as_text).cloned().unwrap_or_default();
+        Self {
+            id: columns[0].as_ref().and_then(CqlValue::as_uuid).unwrap(),
+            cells: std::array::from_fn(|place| cell(place + 2)),
+            writetime: columns[1].as_ref().and_then(CqlValue::as_bigint).unwrap_or_default(),
+        }
+    }
+
+    /// Whether every cell is that of the message whose first and last name it has.
+    pub fn is_whole(&self) -> bool {
+        self.cells == user_cells(&self.cells[0], &self.cells[1])
+    }
+}
+
+// The first and the last cell tell the version, so that a mixture of two is seen.
+fn user_cells(first_name: &str, last_name: &str) -> [String; 10] {
+    [
+        first_name.to_owned(),
+        last_name.to_owned(),
+        "female".to_owned(),
+        "1 Test St, Testville, Nowhere, Utopia".to_owned(),
+        "01234".to_owned(),
+        format!("{first_name}@example.com"),
+        "t".to_owned(),
+        "2012-11-20T18:03:07.441Z".to_owned(),
+        "Q12 P34-5678".to_owned(),
+        format!("https://example.com/{first_name}.jpg"),
+    ]
+}
+
 /// A message for `users_created`.
 pub fn user(id: Uuid, first_name: &str, last_name: &str) -> String {
-    serde_json::json!({
-        "id": id, "first_name": first_name, "last_name": last_name, "gender": "female",
-        "address": "1 Test St, Testville, Nowhere, Utopia", "post_code": "01234", "email": "t@example.com",
-        "username": "t", "registered_date": "2012-11-20T18:03:07.441Z", "phone": "Q12 P34-5678",
-        "picture": "https://example.com/1.jpg"
-    })
-    .to_string()
+    let cells = user_cells(first_name, last_name).into_iter().map(serde_json::Value::from);
+    let mut user: serde_json::Map<_, _> = USER_COLUMNS.map(str::to_owned).into_iter().zip(cells).collect();
+    user.insert("id".to_owned(), id.to_string().into());
+    serde_json::Value::from(user).to_string()
 }
