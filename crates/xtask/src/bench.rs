@@ -1,14 +1,11 @@
 //! `bench NAME`: the binaries as they ship -> the benchmark's own process -> its table, and its JSON on the last line.
 
-use std::env;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 
 use crate::step;
-
-const PROFILE: &str = "dist";
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -54,15 +51,11 @@ impl Name {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.name != Name::Decode {
-        let tools = testbed::tools()?;
-        eprintln!("==> servers by {tools}");
-        testbed::prepare(&tools)?;
+        step::servers()?;
     }
-    let mut build = vec!["build", "--profile", PROFILE, "--package", "benchmarks", "--bin", "benchmarks"];
-    if let Some((package, binary)) = arguments.name.service() {
-        build.extend(["--package", package, "--bin", binary]);
-    }
-    step::cargo(&build)?;
+    let binaries: Vec<_> =
+        [("benchmarks", "benchmarks")].into_iter().chain(arguments.name.service()).collect();
+    step::build(step::SHIPPED, &binaries)?;
     let name = arguments.name.to_possible_value().context("every benchmark has a name")?;
     let mut words = vec![name.get_name().to_owned()];
     if let Some(rows) = arguments.rows {
@@ -74,12 +67,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.json {
         words.push("--json".to_owned());
     }
-    // This command is target/debug/xtask, wherever the target folder is.
-    let own = env::current_exe()?;
-    let target = own.ancestors().nth(2).context("a command is in a profile's folder")?;
     let title = format!("benchmarks {}", words.join(" "));
-    step::run(
-        &title,
-        Command::new(target.join(PROFILE).join("benchmarks")).args(words).current_dir(step::root()),
-    )
+    let benchmarks = step::folder(step::SHIPPED)?.join("benchmarks");
+    step::run(&title, Command::new(benchmarks).args(words).current_dir(step::root()))
 }

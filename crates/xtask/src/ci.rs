@@ -2,12 +2,13 @@
 
 use anyhow::Result;
 
-use crate::step;
 use crate::test::{self, Tier};
+use crate::{chaos, step};
 
 pub(crate) fn run() -> Result<()> {
     step::cargo(&["fmt", "--all", "--check"])?;
     step::cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])?;
     test::run(None)?;
+    chaos::run(&chaos::Arguments::short())?;
     test::run(Some(Tier::Compose))
 }

@@ -1,6 +1,7 @@
 //! The developers' commands: `cargo xtask ...`. Each checks what it needs before anything is compiled.
 
 mod bench;
+mod chaos;
 mod ci;
 mod servers;
 mod step;
@@ -25,6 +26,8 @@ enum Task {
     Ci,
     /// Measure: prints a table, and with --json one JSON object on the last line
     Bench(bench::Arguments),
+    /// Break the pipeline and check that nothing is lost, doubled or stale
+    Chaos(chaos::Arguments),
     /// Real Kafka and Cassandra on this machine, for working by hand
     Servers {
         #[command(subcommand)]
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Task::Test { tier } => test::run(tier),
         Task::Ci => ci::run(),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Chaos(arguments) => chaos::run(&arguments),
         Task::Servers { order } => servers::run(&order),
     };
     match outcome {

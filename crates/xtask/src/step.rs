@@ -7,6 +7,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
+/// The profile of what ships.
+pub(crate) const SHIPPED: &str = "dist";
+
 /// Runs cargo with these words; fails when cargo does.
 pub(crate) fn cargo(words: &[&str]) -> Result<()> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -25,6 +28,28 @@ pub(crate) fn run(title: &str, command: &mut Command) -> Result<()> {
     }
     eprintln!("==> {title}: done in {seconds:.1} s");
     Ok(())
+}
+
+/// Finds what starts the servers, and fetches them.
+pub(crate) fn servers() -> Result<()> {
+    let tools = testbed::tools()?;
+    eprintln!("==> servers by {tools}");
+    Ok(testbed::prepare(&tools)?)
+}
+
+/// Builds these binaries (package and name) with a profile.
+pub(crate) fn build(profile: &str, binaries: &[(&str, &str)]) -> Result<()> {
+    let mut words = vec!["build", "--profile", profile];
+    words.extend(binaries.iter().flat_map(|(package, binary)| ["--package", package, "--bin", binary]));
+    cargo(&words)
+}
+
+/// Where the binaries of a profile are.
+pub(crate) fn folder(profile: &str) -> Result<PathBuf> {
+    // This command is target/debug/xtask, wherever the target folder is; `debug` is what `dev` builds.
+    let own = env::current_exe()?;
+    let target = own.ancestors().nth(2).context("a command is in a profile's folder")?;
+    Ok(target.join(if profile == "dev" { "debug" } else { profile }))
 }
 
 /// The workspace's root, wherever in it the command was called.

@@ -1,0 +1,149 @@
+//! `cargo xtask chaos SCENARIO`: real servers and binaries, faults, and a checker that compares what Kafka acknowledged
+//! with what the tables hold.
+
+mod check;
+mod disk;
+mod feed;
+mod findings;
+mod heal;
+mod links;
+mod play;
+mod rates;
+mod report;
+mod scenario;
+mod servers;
+mod stage;
+mod table;
+mod topic;
+
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Result, anyhow};
+use clap::Parser;
+use futures::FutureExt;
+
+use findings::Violation;
+use play::Outcome;
+use report::{Report, Reports};
+use scenario::{Form, Scenario};
+use servers::{Asked, Servers};
+
+/// A consumer that needs more than that grows with what it has to catch up with.
+const RSS_MB_MAX: f64 = 128.0;
+
+#[derive(Parser)]
+#[command(name = "chaos", about = "Breaks the pipeline; `cargo xtask chaos` builds and runs this")]
+struct Arguments {
+    /// Files of chaos/scenarios without their ending, or `all`
+    #[arg(required = true)]
+    scenarios: Vec<String>,
+    /// How often the fault strikes; each scenario has its own default
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    cycles: Option<u32>,
+    /// The few cycles of the continuous integration
+    #[arg(long)]
+    short: bool,
+    /// Replays the choices of an earlier run
+    #[arg(long)]
+    seed: Option<u64>,
+    /// A violation that must be found, where the binaries are broken on purpose
+    #[arg(long)]
+    must_find: Option<Violation>,
+    /// Print one JSON object on the last line
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+// Whether every promise was kept.
+fn run(arguments: &Arguments) -> Result<bool> {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| anyhow!("another provider of cryptography is installed"))?;
+    let seed = arguments.seed.unwrap_or_else(rand::random);
+    let runtime = tokio::runtime::Runtime::new()?;
+    let mut servers: Option<Servers> = None;
+    let mut reports = Vec::new();
+    for mut scenario in chosen(arguments)? {
+        scenario.must_find = arguments.must_find.or(scenario.must_find);
+        let cycles = arguments.cycles.unwrap_or(scenario.cycles);
+        eprintln!("==> {}: {}, {cycles} cycles, seed {seed}", scenario.name, scenario.about);
+        let began = Instant::now();
+        let mut outcome = runtime.block_on(play(&mut servers, &scenario, cycles, seed));
+        if outcome.peak_rss_mb > RSS_MB_MAX {
+            let what = || format!("the consumer took {:.0} MB, more than {RSS_MB_MAX}", outcome.peak_rss_mb);
+            outcome.findings.add(Violation::Grew, what);
+        }
+        let report = Report::new(&scenario, seed, cycles, began.elapsed().as_secs_f64(), &outcome);
+        if !report.is_kept() {
+            report.complain();
+            // Nobody knows what state they are in.
+            servers = None;
+        }
+        reports.push(report);
+    }
+    drop(servers);
+    let kept = reports.iter().all(Report::is_kept);
+    Reports::of(seed, reports).print(arguments.json);
+    Ok(kept)
+}
+
+// Those that share servers come one after the other.
+fn chosen(arguments: &Arguments) -> Result<Vec<Scenario>> {
+    let form = if arguments.short { Form::Short } else { Form::Long };
+    if !arguments.scenarios.iter().any(|name| name == "all") {
+        return arguments.scenarios.iter().map(|name| Scenario::named(name, form)).collect();
+    }
+    let mut scenarios = Scenario::all(form)?;
+    scenarios.retain(|scenario| scenario.cycles > 0);
+    scenarios.sort_by_cached_key(Asked::by);
+    Ok(scenarios)
+}
+
+// On the servers of the scenario before, where they will do. Whatever goes wrong in the harness itself is a finding, too: the
+// next scenario is played all the same.
+async fn play(servers: &mut Option<Servers>, scenario: &Scenario, cycles: u32, seed: u64) -> Outcome {
+    let asked = Asked::by(scenario);
+    if servers.as_ref().is_some_and(|servers| !servers.are(&asked)) {
+        *servers = None;
+    }
+    let played = async {
+        let servers = match servers {
+            Some(servers) => servers,
+            None => servers.insert(Servers::start(asked).await?),
+        };
+        play::play(servers, scenario, cycles, seed).await
+    };
+    let failed = match AssertUnwindSafe(played).catch_unwind().await {
+        Ok(Ok(outcome)) => return outcome,
+        Ok(Err(error)) => format!("{error:#}"),
+        // What it says is on standard error.
+        Err(_) => "a step of the harness panicked".to_owned(),
+    };
+    let mut outcome = Outcome::default();
+    outcome.findings.add(Violation::Unproved, || failed);
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,62 @@
+//! How fast a backlog is drained, by what the consumer counts.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use end_to_end::{ends, metric};
+
+use crate::findings::{Findings, Violation};
+use crate::stage::Stage;
+use crate::topic;
+
+const DRAINED_WITHIN: Duration = Duration::from_secs(600);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Waits until the consumer that was just started has an outcome for all of the topic, and notes the stored rows a second.
+pub(crate) async fn drained(stage: &mut Stage<'_>, name: &str) -> Result<()> {
+    let before: i64 = topic::committed(stage)?.values().sum();
+    let end: i64 = ends(&stage.world.brokers, &stage.users()?.topic).values().sum();
+    stage.start(crate::scenario::Part::Consumer).await?;
+    let consumer = stage.consumers.first().context("a consumer")?;
+    end_to_end::healthy(consumer);
+    let until = Instant::now() + DRAINED_WITHIN;
+    let mut began = None;
+    loop {
+        let outcomes = metric(consumer, "tributary_messages_total", &[]);
+        if outcomes > 0.0 {
+            began.get_or_insert_with(Instant::now);
+        }
+        if outcomes >= (end - before) as f64 {
+            break;
+        }
+        ensure!(Instant::now() < until, "{outcomes} outcomes of {} after {DRAINED_WITHIN:?}", end - before);
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let took = began.map_or(LOOK_EVERY, |began| began.elapsed().max(LOOK_EVERY));
+    let stored = metric(consumer, "tributary_messages_total", &[r#"outcome="stored""#]);
+    let rate = stored / took.as_secs_f64();
+    let messages = end - before;
+    eprintln!(
+        "==> {name}: {messages} messages, {stored} rows in {:.1} s: {rate:.0} rows/s",
+        took.as_secs_f64()
+    );
+    stage.rates.insert(name.to_owned(), rate);
+    Ok(())
+}
+
+/// The second of two noted rates is at least that much of the first.
+pub(crate) fn ratio(
+    stage: &Stage<'_>,
+    whole: &str,
+    part: &str,
+    least: f64,
+    findings: &mut Findings,
+) -> Result<()> {
+    let rate = |name: &str| stage.rates.get(name).with_context(|| format!("no rate {name} was noted"));
+    let ratio = rate(part)? / rate(whole)?;
+    eprintln!("==> {part} / {whole} = {ratio:.3}");
+    if ratio < least {
+        findings.add(Violation::Slow, || format!("{part} is {ratio:.3} of {whole}, less than {least}"));
+    }
+    Ok(())
+}

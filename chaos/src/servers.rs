@@ -1,0 +1,77 @@
+//! The pair of servers that a scenario plays on; the next one plays on the same where it asks for no other.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use testbed::{Cassandra, Kafka, Options};
+
+use crate::disk::Disk;
+use crate::scenario::{Part, Scenario};
+
+/// See the module.
+pub(crate) struct Servers {
+    pub(crate) kafka: Kafka,
+    pub(crate) cassandra: Cassandra,
+    asked: Asked,
+    // Unmounted after the servers have ended.
+    disks: Option<Disks>,
+}
+
+/// What sets servers apart.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Asked {
+    kafka: BTreeMap<String, String>,
+    cassandra: BTreeMap<String, String>,
+    disk: Option<String>,
+}
+
+#[derive(Debug)]
+struct Disks {
+    kafka: Disk,
+    cassandra: Disk,
+}
+
+impl Asked {
+    pub(crate) fn by(scenario: &Scenario) -> Self {
+        Self {
+            kafka: scenario.kafka.clone(),
+            cassandra: scenario.cassandra.clone(),
+            disk: scenario.disk.clone(),
+        }
+    }
+}
+
+impl Servers {
+    pub(crate) async fn start(asked: Asked) -> Result<Self> {
+        let disks = match &asked.disk {
+            Some(size) => Some(Disks { kafka: Disk::mount(size)?, cassandra: Disk::mount(size)? }),
+            None => None,
+        };
+        let set = |settings: &BTreeMap<String, String>| {
+            settings.iter().fold(Options::default(), |options, (name, value)| options.setting(name, value))
+        };
+        let (mut kafka, mut cassandra) = (set(&asked.kafka), set(&asked.cassandra).authentication(true));
+        if let Some(Disks { kafka: logs, cassandra: storage }) = &disks {
+            kafka = kafka.setting("log.dirs", &logs.path().join("logs").display().to_string());
+            cassandra = cassandra.property("cassandra.storagedir", &storage.path().display().to_string());
+        }
+        let pair = tokio::task::spawn_blocking(move || testbed::pair(kafka, cassandra));
+        let (kafka, cassandra) = pair.await??;
+        Ok(Self { kafka, cassandra, asked, disks })
+    }
+
+    pub(crate) fn are(&self, asked: &Asked) -> bool {
+        self.asked == *asked
+    }
+
+    /// The disk of a server that has one to itself.
+    pub(crate) fn disk(&self, part: Part) -> Result<&Disk> {
+        let disks = self.disks.as_ref();
+        let disk = disks.and_then(|disks| match part {
+            Part::Kafka => Some(&disks.kafka),
+            Part::Cassandra => Some(&disks.cassandra),
+            Part::Consumer | Part::Producer => None,
+        });
+        disk.with_context(|| format!("{part:?} has no disk to itself: say `disk = ..` in the scenario"))
+    }
+}

@@ -1,0 +1,60 @@
+//! What the table of users holds, and what it held before.
+
+use std::collections::{BTreeMap, HashMap};
+
+use anyhow::{Context, Result, ensure};
+use uuid::Uuid;
+
+use crate::findings::{Findings, Violation};
+use crate::stage::Stage;
+
+/// Rows that are looked at before and after a kill.
+const NOTED: usize = 400;
+
+/// All rows, with their WRITETIMEs.
+pub(crate) async fn snapshot(stage: &Stage<'_>) -> Result<BTreeMap<Uuid, String>> {
+    let mut rows = BTreeMap::new();
+    stage.world.each_user(|user| drop(rows.insert(user.id, format!("{user:?}")))).await?;
+    Ok(rows)
+}
+
+/// I2: the table is as it was when the snapshot was taken.
+pub(crate) async fn same_snapshot(stage: &mut Stage<'_>, findings: &mut Findings) -> Result<()> {
+    let before = stage.snapshot.take().context("`same_snapshot` comes after `snapshot`")?;
+    let now = snapshot(stage).await?;
+    for (id, row) in &before {
+        if now.get(id) != Some(row) {
+            findings.add(Violation::Different, || format!("{row} became {:?}", now.get(id)));
+        }
+    }
+    for (id, row) in now.iter().filter(|(id, _)| !before.contains_key(*id)) {
+        findings.add(Violation::Invented, || format!("user {id} came of nothing: {row}"));
+    }
+    Ok(())
+}
+
+/// Remembers the youngest rows that can be read: Cassandra has acknowledged them.
+pub(crate) async fn note_stored(stage: &mut Stage<'_>) -> Result<()> {
+    let youngest = stage.users()?.load.latest(NOTED);
+    stage.noted = writetimes(stage, youngest).await?;
+    Ok(())
+}
+
+/// Counts those of which an older version is there now, or none.
+pub(crate) async fn count_forgotten(stage: &mut Stage<'_>) -> Result<()> {
+    let noted = std::mem::take(&mut stage.noted);
+    let now = writetimes(stage, noted.keys().copied().collect()).await?;
+    stage.forgotten += noted.iter().filter(|(id, noted)| now.get(*id).is_none_or(|now| now < *noted)).count();
+    Ok(())
+}
+
+/// The WRITETIMEs of those users that are stored.
+async fn writetimes(stage: &Stage<'_>, users: Vec<Uuid>) -> Result<HashMap<Uuid, i64>> {
+    ensure!(users.len() <= NOTED, "too many for one question");
+    let keyspace = &stage.world.name;
+    let question = format!("SELECT id, writetime(first_name) FROM {keyspace}.created_users WHERE id IN ?");
+    let answer = stage.world.session.query_unpaged(question, (users,)).await?;
+    let rows = answer.into_rows_result()?;
+    let rows: Result<Vec<(Uuid, Option<i64>)>, _> = rows.rows()?.collect();
+    Ok(rows?.into_iter().filter_map(|(id, writetime)| Some((id, writetime?))).collect())
+}

@@ -1,0 +1,104 @@
+//! `chaos broken`: a copy of the workspace with one line changed -> its binaries -> the scenario that must find it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+
+use super::{BINARIES, harness};
+use crate::step;
+
+/// One change, of chaos/broken.toml.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    about: String,
+    file: PathBuf,
+    find: String,
+    replace: String,
+    scenario: String,
+    must_find: String,
+}
+
+impl Change {
+    fn of(&self, text: &str) -> Result<String> {
+        let found = text.matches(&self.find).count();
+        ensure!(found == 1, "{}: {:?} is there {found} times, not once", self.file.display(), self.find);
+        Ok(text.replace(&self.find, &self.replace))
+    }
+}
+
+/// Plays the changes of these names, or all.
+pub(super) fn run(names: &[String]) -> Result<()> {
+    let changes = changes()?;
+    if let Some(unknown) = names.iter().find(|name| !changes.contains_key(*name)) {
+        let known: Vec<&str> = changes.keys().map(String::as_str).collect();
+        bail!("no change {unknown} in chaos/broken.toml: {}", known.join(", "));
+    }
+    let folder = testbed::cache().join("broken");
+    let mut caught = Vec::new();
+    for (name, change) in changes.iter().filter(|(name, _)| names.is_empty() || names.contains(name)) {
+        eprintln!("==> {name}: {}", change.about);
+        let copy = folder.join("workspace");
+        copied(&copy)?;
+        let file = copy.join(&change.file);
+        fs::write(&file, change.of(&fs::read_to_string(&file)?)?)?;
+        let binaries = built(&copy, &folder.join("target"))?;
+        let words = [&change.scenario, "--short", "--must-find", &change.must_find];
+        harness(&words.map(str::to_owned), &binaries)?;
+        caught.push(format!("{name:<20} caught by {:<16} as {}", change.scenario, change.must_find));
+    }
+    println!("{}", caught.join("\n"));
+    Ok(())
+}
+
+fn changes() -> Result<BTreeMap<String, Change>> {
+    let text = fs::read_to_string(step::root().join("chaos/broken.toml"))?;
+    toml::from_str(&text).context("chaos/broken.toml")
+}
+
+// What git knows of, with times that tell the compiler which file is another than at the last build.
+fn copied(copy: &Path) -> Result<()> {
+    let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(step::root()).output()?;
+    ensure!(listed.status.success(), "git ls-files: {}", String::from_utf8_lossy(&listed.stderr));
+    for file in String::from_utf8(listed.stdout)?.split_terminator('\0') {
+        let (from, to) = (step::root().join(file), copy.join(file));
+        let text =
+            fs::read(&from).with_context(|| format!("read {file}; is it deleted and not committed?"))?;
+        if fs::read(&to).is_ok_and(|old| old == text) {
+            continue;
+        }
+        fs::create_dir_all(to.parent().context("a file is in a folder")?)?;
+        fs::write(to, text)?;
+    }
+    Ok(())
+}
+
+fn built(copy: &Path, target: &Path) -> Result<PathBuf> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .arg("build")
+        .args(BINARIES.iter().flat_map(|(package, binary)| ["--package", package, "--bin", binary]));
+    step::run("cargo build, with the change", cargo.current_dir(copy).env("CARGO_TARGET_DIR", target))?;
+    Ok(target.join("debug"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_change_is_of_a_line_that_is_there_once() {
+        let changes = changes().unwrap();
+        assert!(changes.len() >= 5);
+        for (name, change) in changes {
+            let text = fs::read_to_string(step::root().join(&change.file)).unwrap();
+            assert_ne!(change.of(&text).unwrap(), text, "{name}");
+            let scenario = format!("chaos/scenarios/{}.toml", change.scenario);
+            assert!(step::root().join(&scenario).is_file(), "{name}: no {scenario}");
+        }
+    }
+}
