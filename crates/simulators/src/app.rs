@@ -12,6 +12,7 @@ use crate::dice::Dice;
 use crate::faults::Faults;
 use crate::journal::Journal;
 use crate::limits::{Budget, Limits};
+use crate::recent_change::Switches;
 use crate::{Clock, Settings};
 
 /// The query of a request; the last of a repeated name counts.
@@ -22,6 +23,7 @@ pub(crate) struct App {
     pub(crate) clock: Clock,
     pub(crate) faults: Faults,
     pub(crate) journal: Journal,
+    pub(crate) switches: Switches,
     pub(crate) shutdown: CancellationToken,
     limits: Limits,
     calls: AtomicU64,
@@ -35,6 +37,7 @@ impl App {
             clock,
             faults: Faults::default(),
             journal: Journal::default(),
+            switches: Switches::default(),
             shutdown,
             limits: Limits::default(),
             calls: AtomicU64::new(0),

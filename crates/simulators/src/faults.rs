@@ -33,19 +33,42 @@ pub enum Fault {
     ProxyPage,
     /// The request is never answered; an open stream falls silent.
     Stalled,
+    /// A body, or the next event of an open stream, comes one byte every 50 ms.
+    Slow,
+    /// 200 with a gigabyte of blanks where JSON is expected, of a length not told before.
+    HugeBody,
+    /// 302 to the address at which clouds tell their machines' credentials: <http://169.254.169.254/>.
+    Redirected,
+    /// An open stream goes on with a line that never ends.
+    EndlessLine,
+    /// An open stream asks for a reconnect without a wait, by `retry: 0`, and ends cleanly after some events.
+    RetryZero,
+    /// The other datacentre takes the edits from now on: an open stream continues under the other topic, the ids of its
+    /// events have times of both, and a resume repeats the last event of each. A restarted simulator has forgotten it.
+    Switched,
 }
 
 impl Fault {
     /// Whether it strikes a stream that is already open rather than a request.
     fn strikes_stream(self, path: &str) -> bool {
-        path == RECENT_CHANGE && matches!(self, Self::Truncated | Self::MidEventEof | Self::Stalled)
+        path == RECENT_CHANGE
+            && matches!(
+                self,
+                Self::Truncated
+                    | Self::MidEventEof
+                    | Self::Stalled
+                    | Self::Slow
+                    | Self::EndlessLine
+                    | Self::RetryZero
+                    | Self::Switched
+            )
     }
 
     fn is_possible_on(self, path: &str) -> bool {
         let stream = path == RECENT_CHANGE;
         match self {
-            Self::MidEventEof => stream,
-            Self::Malformed => !stream,
+            Self::MidEventEof | Self::EndlessLine | Self::RetryZero | Self::Switched => stream,
+            Self::Malformed | Self::HugeBody => !stream,
             Self::RefusedKey => stream || path == WEATHER,
             _ => true,
         }
@@ -163,10 +186,28 @@ mod tests {
 
     #[test]
     fn stream_faults_wait_for_an_open_stream() {
+        for fault in [
+            Fault::Truncated,
+            Fault::MidEventEof,
+            Fault::Stalled,
+            Fault::Slow,
+            Fault::EndlessLine,
+            Fault::RetryZero,
+            Fault::Switched,
+        ] {
+            let faults = Faults::default();
+            faults.add(script(RECENT_CHANGE, fault, 1)).unwrap();
+            assert_eq!(faults.take_for_request(RECENT_CHANGE), None);
+            assert_eq!(faults.take_for_stream().map(|script| script.fault), Some(fault));
+        }
+    }
+
+    #[test]
+    fn redirect_strikes_a_request_on_the_stream_too() {
         let faults = Faults::default();
-        faults.add(script(RECENT_CHANGE, Fault::MidEventEof, 1)).unwrap();
-        assert_eq!(faults.take_for_request(RECENT_CHANGE), None);
-        assert_eq!(faults.take_for_stream().map(|script| script.fault), Some(Fault::MidEventEof));
+        faults.add(script(RECENT_CHANGE, Fault::Redirected, 1)).unwrap();
+        assert_eq!(faults.take_for_stream(), None);
+        assert!(faults.take_for_request(RECENT_CHANGE).is_some());
     }
 
     #[test]
@@ -174,7 +215,15 @@ mod tests {
         let faults = Faults::default();
         let unknown = faults.add(script("/nowhere", Fault::Stalled, 1)).unwrap_err();
         assert!(unknown.contains("/nowhere") && unknown.contains(WEATHER), "{unknown}");
-        assert!(faults.add(script(WEATHER, Fault::MidEventEof, 1)).unwrap_err().contains("MidEventEof"));
+        for (path, fault, name) in [
+            (WEATHER, Fault::MidEventEof, "MidEventEof"),
+            (WEATHER, Fault::EndlessLine, "EndlessLine"),
+            (WEATHER, Fault::RetryZero, "RetryZero"),
+            (WEATHER, Fault::Switched, "Switched"),
+            (RECENT_CHANGE, Fault::HugeBody, "HugeBody"),
+        ] {
+            assert!(faults.add(script(path, fault, 1)).unwrap_err().contains(name), "{name} on {path}");
+        }
         assert!(faults.add(script(WEATHER, Fault::Stalled, 0)).unwrap_err().contains("count"));
     }
 }

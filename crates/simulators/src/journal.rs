@@ -7,6 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
+use crate::faults::Fault;
+
 const RECENT_MAX: usize = 10_000;
 const PATHS_MAX: usize = 64;
 
@@ -25,19 +27,28 @@ struct Book {
     recent: VecDeque<Entry>,
 }
 
+/// One request: all that tells how often, and how soon after a fault, a client comes.
 #[derive(Debug, Clone, Serialize)]
 struct Entry {
+    /// When it came, to the millisecond, as RFC 3339.
     at: String,
     path: String,
     query: String,
+    /// 0 for a request that is never answered.
     status: u16,
+    /// Absent for a good answer. What strikes an open stream is no request of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<Fault>,
 }
 
 /// The body of `GET /requests`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
+    /// Answers by path and status.
     paths: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Events of all streams, those that a fault cut not among them.
     events: u64,
+    /// The last 10,000 requests of all paths, in the order of their answers.
     recent: Vec<Entry>,
 }
 
@@ -51,7 +62,7 @@ pub(crate) struct Totals {
 
 impl Journal {
     /// Notes one answer. The query is kept without its credential.
-    pub(crate) fn note(&self, at: DateTime<Utc>, path: &str, query: &str, status: u16) {
+    pub(crate) fn note(&self, at: DateTime<Utc>, path: &str, query: &str, status: u16, fault: Option<Fault>) {
         self.requests.fetch_add(1, Ordering::Relaxed);
         let mut book = self.lock();
         // A scanner must not grow the map without end.
@@ -62,7 +73,7 @@ impl Journal {
             book.recent.pop_front();
         }
         let at = at.to_rfc3339_opts(SecondsFormat::Millis, true);
-        book.recent.push_back(Entry { at, path: path.to_owned(), query: redacted(query), status });
+        book.recent.push_back(Entry { at, path: path.to_owned(), query: redacted(query), status, fault });
     }
 
     pub(crate) fn report(&self) -> Report {
@@ -107,7 +118,7 @@ mod tests {
     fn journal_is_bounded_and_forgets_the_key() {
         let journal = Journal::default();
         for n in 0..RECENT_MAX + 10 {
-            journal.note(DateTime::UNIX_EPOCH, &format!("/{}", n % 200), "q=Oslo&appid=secret", 200);
+            journal.note(DateTime::UNIX_EPOCH, &format!("/{}", n % 200), "q=Oslo&appid=secret", 200, None);
         }
         let report = journal.report();
         assert_eq!(report.recent.len(), RECENT_MAX);

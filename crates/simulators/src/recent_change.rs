@@ -3,6 +3,7 @@
 //! Event `n` is a function of (seed, n) and has its own time slot, so that a connection can resume anywhere
 //! within the retention and a restarted simulator tells the same history again.
 
+mod datacentres;
 mod event;
 mod feed;
 mod log;
@@ -19,6 +20,8 @@ use axum::response::Response;
 use crate::app::{App, Query};
 use crate::faults::RECENT_CHANGE;
 use crate::refusals;
+pub(crate) use datacentres::Switches;
+use datacentres::{Positions, assignments};
 use feed::{Feed, Form};
 use slots::{Resume, Slots};
 
@@ -41,8 +44,9 @@ pub(crate) async fn answer(
         return bad_request(format!("{unknown} is not available. Available: recentchange\n"));
     }
     let since = query.get("since").map(String::as_str).filter(|since| !since.is_empty());
-    let resume = match Resume::from(header("last-event-id"), since) {
-        Ok(resume) => resume,
+    let place = assignments(header("last-event-id")).and_then(|id| Ok((Resume::from(&id, since)?, id)));
+    let (resume, last_event_id) = match place {
+        Ok(place) => place,
         Err(reason) => return bad_request(format!("{reason}\n")),
     };
     let Some(seat) = app.seat(client.ip()) else {
@@ -55,8 +59,8 @@ pub(crate) async fn answer(
         Form::Events => "text/event-stream; charset=utf-8",
         Form::Lines => "application/x-ndjson; charset=utf-8",
     };
-    let mut response =
-        refusals::answer(StatusCode::OK, content_type, Feed::new(app, seat, slots, first, form).body());
+    let feed = Feed::new(app, seat, slots, first, Positions::resumed(&last_event_id), form);
+    let mut response = refusals::answer(StatusCode::OK, content_type, feed.body());
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }

@@ -16,6 +16,8 @@ const COWBOY: &str = r#"{"error":"Whoa, ease up there cowboy. You've requested t
 const UH_OH: &str =
     r#"{"error":"Uh oh, something has gone wrong. Please tweet us @randomapi about the issue. Thank you."}"#;
 const PROXY_PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Sign in to the network</title></head><body><h1>Sign in</h1><form action=\"/login\"></form></body></html>\n";
+/// The clouds' metadata service.
+const METADATA: &str = "http://169.254.169.254/";
 
 pub(crate) fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
@@ -58,6 +60,13 @@ pub(crate) fn refused(path: &str) -> Response {
         WEATHER => answer(StatusCode::UNAUTHORIZED, JSON, INVALID_KEY),
         _ => answer(StatusCode::FORBIDDEN, TEXT, "Please set a user-agent and respect our robot policy\n"),
     }
+}
+
+/// 302 to where a client inside a cloud must not be led.
+pub(crate) fn redirected() -> Response {
+    let mut response = answer(StatusCode::FOUND, HTML, Body::empty());
+    response.headers_mut().insert(header::LOCATION, HeaderValue::from_static(METADATA));
+    response
 }
 
 /// What stands between a client and the net answers in the upstream's place.

@@ -7,14 +7,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Json, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use chrono::Utc;
-use futures::{StreamExt, stream};
 use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
@@ -22,11 +20,10 @@ use tracing::info;
 
 use crate::app::App;
 use crate::faults::{Fault, Script};
-use crate::{Clock, Settings, companies, faults, random_user, recent_change, refusals, weather};
+use crate::{Clock, Settings, bodies, companies, faults, random_user, recent_change, refusals, weather};
 
 const SUMMARY_EVERY: Duration = Duration::from_secs(10);
 const DRAIN_MAX: Duration = Duration::from_secs(3);
-const BODY_BYTES_MAX: usize = 64 << 20;
 
 /// Serves every simulated upstream on the machine's clock until `shutdown`.
 ///
@@ -106,12 +103,14 @@ async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> R
     let at = app.now();
     let path = request.uri().path().to_owned();
     let query = request.uri().query().unwrap_or_default().to_owned();
-    let response = match app.faults.take_for_request(&path) {
+    let script = app.faults.take_for_request(&path);
+    let fault = script.as_ref().map(|script| script.fault);
+    let response = match script {
         Some(script) => {
             app.journal.faults.fetch_add(1, Ordering::Relaxed);
             // A request that is never answered is noted when it comes.
             if script.fault == Fault::Stalled {
-                app.journal.note(at, &path, &query, 0);
+                app.journal.note(at, &path, &query, 0, fault);
                 app.shutdown.cancelled().await;
                 return StatusCode::SERVICE_UNAVAILABLE.into_response();
             }
@@ -120,7 +119,7 @@ async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> R
         }
         None => next.run(request).await,
     };
-    app.journal.note(at, &path, &query, response.status().as_u16());
+    app.journal.note(at, &path, &query, response.status().as_u16(), fault);
     response
 }
 
@@ -130,38 +129,20 @@ async fn strike(script: &Script, served: impl Future<Output = Response>) -> Resp
         Fault::ServerError => refusals::server_error(&script.path),
         Fault::RefusedKey => refusals::refused(&script.path),
         Fault::ProxyPage => refusals::proxy_page(),
-        Fault::Truncated => cut(served.await, true).await,
-        Fault::Malformed => cut(served.await, false).await,
+        Fault::Redirected => refusals::redirected(),
+        Fault::HugeBody => bodies::huge(),
+        Fault::Truncated => bodies::truncated(served.await).await,
+        Fault::Malformed => bodies::malformed(served.await).await,
+        Fault::Slow => bodies::slow(served.await).await,
         // These strike open streams and unanswered requests, not bodies.
-        Fault::MidEventEof | Fault::Stalled => served.await,
+        Fault::MidEventEof | Fault::EndlessLine | Fault::RetryZero | Fault::Switched | Fault::Stalled => {
+            served.await
+        }
     };
     if let Some(seconds) = script.retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
-}
-
-/// Half of the body: with the length of the whole and a lost connection, or as if it were all.
-async fn cut(response: Response, lose_connection: bool) -> Response {
-    let (mut parts, body) = response.into_parts();
-    let Ok(whole) = to_bytes(body, BODY_BYTES_MAX).await else {
-        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-    };
-    let half = whole.slice(..whole.len() / 2);
-    if !lose_connection {
-        parts.headers.remove(header::CONTENT_LENGTH);
-        return Response::from_parts(parts, Body::from(half));
-    }
-    parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(whole.len()));
-    Response::from_parts(parts, Body::from_stream(stream::iter([Ok(half)]).chain(lost())))
-}
-
-/// A body's end by a lost connection, late enough that what came before it has left.
-pub(crate) fn lost() -> impl futures::Stream<Item = io::Result<Bytes>> {
-    stream::once(async {
-        sleep(Duration::from_millis(20)).await;
-        Err(io::Error::from(io::ErrorKind::ConnectionAborted))
-    })
 }
 
 /// One line every ten seconds; never returns.

@@ -8,10 +8,6 @@ use super::log;
 use super::words::{self, HOSTILE, WIKIS, Wiki};
 use crate::dice::{Dice, hash};
 
-/// The topic of the datacentre that takes the edits now, and of the one that does not.
-pub(super) const ACTIVE: &str = "codfw.mediawiki.recentchange";
-pub(super) const IDLE: &str = "eqiad.mediawiki.recentchange";
-
 const STREAM: &str = "mediawiki.recentchange";
 const CANARY_EVERY_S: u64 = 60;
 
@@ -94,21 +90,31 @@ struct Pair {
     new: u64,
 }
 
-/// Event `n` of the time slot `ms`, as one line of JSON.
-pub(super) fn write(seed: u64, n: u64, ms: i64, per_s: u32) -> String {
-    let mut dice = Dice::new(&[seed, hash(STREAM), n]);
+/// The place of an event in the stream.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slot {
+    pub(super) n: u64,
+    /// Since 1970.
+    pub(super) ms: i64,
+    /// Of the datacentre that takes the edits then.
+    pub(super) topic: &'static str,
+}
+
+/// The event of a slot, as one line of JSON.
+pub(super) fn write(seed: u64, slot: Slot, per_s: u32) -> String {
+    let mut dice = Dice::new(&[seed, hash(STREAM), slot.n]);
     let canary_every = CANARY_EVERY_S * u64::from(per_s.max(1));
-    if n % canary_every == canary_every / 2 {
-        let meta = meta(&mut dice, n, ms, "canary", None, true);
+    if slot.n % canary_every == canary_every / 2 {
+        let meta = meta(&mut dice, slot, "canary", None, true);
         return text(&Canary { schema: "/mediawiki/recentchange/1.0.0", meta });
     }
     let wiki = dice.weighted(&WIKIS, |wiki| wiki.weight);
     match dice.below(100) {
-        0..=58 => page(&mut dice, wiki, n, ms, "edit"),
-        59..=64 => page(&mut dice, wiki, n, ms, "new"),
-        65..=88 => plain(&mut dice, wiki, n, ms, "categorize"),
-        89..=91 => plain(&mut dice, wiki, n, ms, "external"),
-        _ => logged(&mut dice, wiki, n, ms),
+        0..=58 => page(&mut dice, wiki, slot, "edit"),
+        59..=64 => page(&mut dice, wiki, slot, "new"),
+        65..=88 => plain(&mut dice, wiki, slot, "categorize"),
+        89..=91 => plain(&mut dice, wiki, slot, "external"),
+        _ => logged(&mut dice, wiki, slot),
     }
 }
 
@@ -120,7 +126,7 @@ struct Common {
     html: String,
 }
 
-fn page(dice: &mut Dice, wiki: &Wiki, n: u64, ms: i64, kind: &'static str) -> String {
+fn page(dice: &mut Dice, wiki: &Wiki, slot: Slot, kind: &'static str) -> String {
     let mut title = words::title(dice, wiki.script);
     let mut namespace = if wiki.script == "file" { 6 } else { 0 };
     if namespace == 0 && wiki.script != "item" && dice.percent(12) {
@@ -130,10 +136,10 @@ fn page(dice: &mut Dice, wiki: &Wiki, n: u64, ms: i64, kind: &'static str) -> St
     }
     let (comment, html) = words::comment(dice, wiki, &title);
     let (old_len, new_len) = (dice.below(200_000), dice.below(200_000));
-    let revision = serial(wiki, n);
+    let revision = serial(wiki, slot.n);
     let new = kind == "new";
     // Mostly absent on a new page, null on some: both are on the wire.
-    let old = |value| match (new, n.is_multiple_of(4)) {
+    let old = |value| match (new, slot.n.is_multiple_of(4)) {
         (false, _) => Some(Some(value)),
         (true, true) => Some(None),
         (true, false) => None,
@@ -142,7 +148,7 @@ fn page(dice: &mut Dice, wiki: &Wiki, n: u64, ms: i64, kind: &'static str) -> St
     let query = if new { format!("oldid={revision}") } else { format!("diff={revision}&oldid={before}") };
     let patrolled = wiki.patrols.then(|| dice.percent(60));
     let common = Common { title, namespace, comment, html };
-    finish(dice, wiki, n, ms, kind, common, |change, dice| {
+    finish(dice, wiki, slot, kind, common, |change, dice| {
         change.notify_url = Some(format!("https://{}/w/index.php?{query}", wiki.domain));
         change.minor = Some(dice.percent(20));
         change.patrolled = patrolled;
@@ -151,7 +157,7 @@ fn page(dice: &mut Dice, wiki: &Wiki, n: u64, ms: i64, kind: &'static str) -> St
     })
 }
 
-fn plain(dice: &mut Dice, wiki: &Wiki, n: u64, ms: i64, kind: &'static str) -> String {
+fn plain(dice: &mut Dice, wiki: &Wiki, slot: Slot, kind: &'static str) -> String {
     // Items and files are put into categories too; external changes come from the items to the articles.
     let script = if wiki.script == "item" { "latin" } else { wiki.script };
     let about = words::title(dice, script);
@@ -167,25 +173,25 @@ fn plain(dice: &mut Dice, wiki: &Wiki, n: u64, ms: i64, kind: &'static str) -> S
         let namespace = if script == "file" { 6 } else { 0 };
         Common { title: about, namespace, html: words::escaped(&comment), comment }
     };
-    let diff = serial(wiki, n);
-    finish(dice, wiki, n, ms, kind, common, |change, _| {
+    let diff = serial(wiki, slot.n);
+    finish(dice, wiki, slot, kind, common, |change, _| {
         change.notify_url =
             Some(format!("https://{}/w/index.php?diff={diff}&oldid={}", wiki.domain, diff - 1));
     })
 }
 
-fn logged(dice: &mut Dice, wiki: &Wiki, n: u64, ms: i64) -> String {
-    let entry = log::entry(dice, wiki, ms.div_euclid(1000));
+fn logged(dice: &mut Dice, wiki: &Wiki, slot: Slot) -> String {
+    let entry = log::entry(dice, wiki, slot.ms.div_euclid(1000));
     let (comment, html) = words::comment(dice, wiki, &entry.title);
     let log = Log {
-        log_id: (entry.has_id && !dice.one_in(30)).then(|| serial(wiki, n) % 200_000_000),
+        log_id: (entry.has_id && !dice.one_in(30)).then(|| serial(wiki, slot.n) % 200_000_000),
         log_type: (!dice.one_in(60)).then_some(entry.kind),
         log_action: entry.action,
         log_params: entry.params,
         log_action_comment: format!("{} {} [[{}]]: {comment}", entry.action, entry.kind, entry.title),
     };
     let common = Common { title: entry.title, namespace: entry.namespace, comment, html };
-    finish(dice, wiki, n, ms, "log", common, |change, _| {
+    finish(dice, wiki, slot, "log", common, |change, _| {
         if !entry.has_id {
             change.id = Some(None);
         }
@@ -196,8 +202,7 @@ fn logged(dice: &mut Dice, wiki: &Wiki, n: u64, ms: i64) -> String {
 fn finish(
     dice: &mut Dice,
     wiki: &Wiki,
-    n: u64,
-    ms: i64,
+    slot: Slot,
     kind: &'static str,
     mut common: Common,
     own: impl FnOnce(&mut Change<'_>, &mut Dice),
@@ -225,15 +230,15 @@ fn finish(
     let encoded = words::percent_encoded(&common.title);
     let uri = format!("https://{}/wiki/{encoded}", wiki.domain);
     // An edit comes to the stream up to a second after it was made: history is not in order of time.
-    let made_ms = ms - dice.between(0, 900);
+    let made_ms = slot.ms - dice.between(0, 900);
     let timestamp = made_ms.div_euclid(1000) - i64::from(dice.percent(30));
     let has_id = !dice.one_in(400);
     let redacted = dice.one_in(200);
     let mut change = Change {
         // Since 1.0.1 `meta.id` may be missing.
         schema: if has_id { "/mediawiki/recentchange/1.0.0" } else { "/mediawiki/recentchange/1.0.1" },
-        meta: meta(dice, n, made_ms, wiki.domain, Some(&uri), has_id),
-        id: (!dice.one_in(300)).then(|| Some(serial(wiki, n) + 7)),
+        meta: meta(dice, Slot { ms: made_ms, ..slot }, wiki.domain, Some(&uri), has_id),
+        id: (!dice.one_in(300)).then(|| Some(serial(wiki, slot.n) + 7)),
         kind,
         namespace: common.namespace,
         title: &common.title,
@@ -258,15 +263,8 @@ fn finish(
     text(&change)
 }
 
-fn meta<'a>(
-    dice: &mut Dice,
-    n: u64,
-    ms: i64,
-    domain: &'a str,
-    uri: Option<&'a str>,
-    has_id: bool,
-) -> Meta<'a> {
-    let time = DateTime::from_timestamp_millis(ms).unwrap_or_default();
+fn meta<'a>(dice: &mut Dice, slot: Slot, domain: &'a str, uri: Option<&'a str>, has_id: bool) -> Meta<'a> {
+    let time = DateTime::from_timestamp_millis(slot.ms).unwrap_or_default();
     let id = dice.uuid().to_string();
     Meta {
         uri,
@@ -275,9 +273,9 @@ fn meta<'a>(
         domain,
         stream: STREAM,
         dt: time.to_rfc3339_opts(SecondsFormat::Millis, true),
-        topic: ACTIVE,
+        topic: slot.topic,
         partition: 0,
-        offset: n,
+        offset: slot.n,
     }
 }
 
@@ -297,14 +295,18 @@ mod tests {
 
     use super::*;
 
+    fn noon(seed: u64, n: u64) -> String {
+        write(seed, Slot { n, ms: 1_767_355_200_000, topic: "codfw.mediawiki.recentchange" }, 25)
+    }
+
     fn events(range: std::ops::Range<u64>) -> Vec<Value> {
-        range.map(|n| serde_json::from_str(&write(1, n, 1_767_355_200_000, 25)).unwrap()).collect()
+        range.map(|n| serde_json::from_str(&noon(1, n)).unwrap()).collect()
     }
 
     #[test]
     fn event_is_a_function_of_seed_and_number() {
-        assert_eq!(write(1, 42, 1_767_355_200_000, 25), write(1, 42, 1_767_355_200_000, 25));
-        assert_ne!(write(1, 42, 1_767_355_200_000, 25), write(2, 42, 1_767_355_200_000, 25));
+        assert_eq!(noon(1, 42), noon(1, 42));
+        assert_ne!(noon(1, 42), noon(2, 42));
         let ids: BTreeSet<String> =
             events(0..3000).iter().filter_map(|e| e["meta"]["id"].as_str().map(str::to_owned)).collect();
         assert!(ids.len() > 2950, "{}", ids.len());

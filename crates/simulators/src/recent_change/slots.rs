@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
-use serde::Deserialize;
+
+use super::datacentres::Assignment;
 
 /// The time slots of one rate.
 #[derive(Debug, Clone, Copy)]
@@ -22,7 +23,7 @@ impl Slots {
 
     /// The first event at or after a time.
     pub(super) fn first_at(self, ms: i64) -> u64 {
-        let Ok(before) = u128::try_from(ms - 1) else { return 0 };
+        let Ok(before) = u128::try_from(ms.saturating_sub(1)) else { return 0 };
         u64::try_from(before * u128::from(self.per_s) / 1000 + 1).unwrap_or(u64::MAX)
     }
 
@@ -52,31 +53,18 @@ pub(super) enum Resume {
     Offset(u64),
 }
 
-/// One topic of the JSON array that is an event's id.
-#[derive(Deserialize)]
-struct Assignment {
-    #[serde(default)]
-    timestamp: Option<i64>,
-    #[serde(default)]
-    offset: Option<i64>,
-}
-
 impl Resume {
-    /// `since` is ignored when the id carries assignments.
+    /// `since` is ignored when the id carries a position.
     ///
     /// # Errors
-    /// In words: one of them is not of its form.
-    pub(super) fn from(last_event_id: &str, since: Option<&str>) -> Result<Self, String> {
-        if !last_event_id.is_empty() {
-            let assignments: Vec<Assignment> = serde_json::from_str(last_event_id)
-                .map_err(|error| format!("Last-Event-ID is not an array of assignments: {error}"))?;
-            // The idle datacentre's offset is -1; whichever is active has the position.
-            if let Some(ms) = assignments.iter().find_map(|one| one.timestamp) {
-                return Ok(Self::Time(ms));
-            }
-            if let Some(n) = assignments.iter().find_map(|one| u64::try_from(one.offset?).ok()) {
-                return Ok(Self::Offset(n));
-            }
+    /// In words: `since` is not of its form.
+    pub(super) fn from(last_event_id: &[Assignment], since: Option<&str>) -> Result<Self, String> {
+        // The idle datacentre has the offset -1, or since a switch the time of its last event: the later one counts.
+        if let Some(ms) = last_event_id.iter().filter_map(|one| one.timestamp).max() {
+            return Ok(Self::Time(ms));
+        }
+        if let Some(n) = last_event_id.iter().find_map(|one| u64::try_from(one.offset?).ok()) {
+            return Ok(Self::Offset(n));
         }
         let Some(since) = since else { return Ok(Self::End) };
         let ms = time(since).ok_or_else(|| format!("since is not a time: {since:?}"))?;
@@ -99,6 +87,7 @@ fn time(text: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::datacentres::assignments;
     use super::*;
 
     const NOW: i64 = 1_767_355_200_123;
@@ -134,13 +123,16 @@ mod tests {
     }
 
     #[test]
-    fn id_wins_over_since_unless_it_has_no_position() {
+    fn latest_position_of_an_id_wins_over_since() {
+        let resume = |id: &str| Resume::from(&assignments(id).unwrap(), Some("9"));
         let id = r#"[{"topic":"a","partition":0,"offset":-1},{"topic":"b","partition":0,"timestamp":5}]"#;
-        assert_eq!(Resume::from(id, Some("9")), Ok(Resume::Time(5)));
-        let idle = r#"[{"topic":"a","partition":0,"offset":-1}]"#;
-        assert_eq!(Resume::from(idle, Some("9")), Ok(Resume::Time(9)));
-        assert_eq!(Resume::from(r#"[{"topic":"b","partition":0,"offset":7}]"#, None), Ok(Resume::Offset(7)));
-        assert!(Resume::from("42", None).is_err());
+        assert_eq!(resume(id), Ok(Resume::Time(5)));
+        let switched =
+            r#"[{"topic":"a","partition":0,"timestamp":5},{"topic":"b","partition":0,"timestamp":7}]"#;
+        assert_eq!(resume(switched), Ok(Resume::Time(7)));
+        assert_eq!(resume(r#"[{"topic":"a","partition":0,"offset":-1}]"#), Ok(Resume::Time(9)));
+        assert_eq!(resume(r#"[{"topic":"b","partition":0,"offset":7}]"#), Ok(Resume::Offset(7)));
+        assert_eq!(resume(""), Ok(Resume::Time(9)));
     }
 
     #[test]
@@ -149,9 +141,9 @@ mod tests {
         for since in
             ["1767355200000", "2026-01-02T12:00:00Z", "2026-01-02T12:00:00", "2026-01-02T13:00:00+01:00"]
         {
-            assert_eq!(Resume::from("", Some(since)), expected, "{since}");
+            assert_eq!(Resume::from(&[], Some(since)), expected, "{since}");
         }
-        assert_eq!(Resume::from("", Some("2026-01-02")), Ok(Resume::Time(1_767_312_000_000)));
-        assert!(Resume::from("", Some("yesterday")).is_err());
+        assert_eq!(Resume::from(&[], Some("2026-01-02")), Ok(Resume::Time(1_767_312_000_000)));
+        assert!(Resume::from(&[], Some("yesterday")).is_err());
     }
 }

@@ -1,5 +1,9 @@
 //! Scripted faults, the journal, health and the end.
 
+use std::time::{Duration, Instant};
+
+use reqwest::Client;
+use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 use simulators::Settings;
 
@@ -61,11 +65,56 @@ async fn truncated_body_is_a_lost_connection_and_malformed_one_is_cut_json() {
 }
 
 #[tokio::test]
+async fn slow_body_comes_byte_by_byte_under_its_whole_length() {
+    let simulator = Simulator::start(Settings::default()).await;
+    simulator.fault(COMPANIES, "slow").await;
+    let started = Instant::now();
+    let mut response = simulator.get(COMPANIES).await;
+    assert!(response.content_length().unwrap() > 1000);
+    let mut begun = Vec::new();
+    while begun.len() < 5 {
+        begun.extend(response.chunk().await.unwrap().unwrap());
+    }
+    assert!(started.elapsed() >= Duration::from_millis(200), "{:?}", started.elapsed());
+    assert!(b"{\"status\":".starts_with(&begun), "{begun:?}");
+}
+
+#[tokio::test]
+async fn huge_body_tells_no_length_and_is_blanks_beyond_every_cap() {
+    let simulator = Simulator::start(Settings::default()).await;
+    simulator.fault(COMPANIES, "huge_body").await;
+    let mut response = simulator.get(COMPANIES).await;
+    assert_eq!((response.status().as_u16(), response.content_length()), (200, None));
+    let mut bytes = 0;
+    while bytes < 32 << 20 {
+        let chunk = response.chunk().await.unwrap().unwrap();
+        assert!(chunk.iter().all(|byte| *byte == b' '));
+        bytes += chunk.len();
+    }
+    drop(response);
+    assert_eq!(simulator.json(COMPANIES).await.0, 200);
+}
+
+#[tokio::test]
+async fn redirect_leads_to_the_metadata_of_the_cloud() {
+    let simulator = Simulator::start(Settings::default()).await;
+    let staying =
+        Client::builder().user_agent("tests/0").redirect(Policy::none()).no_proxy().build().unwrap();
+    for path in ["/data/2.5/weather", "/api/1.4/", COMPANIES, "/v2/stream/recentchange"] {
+        simulator.fault(path, "redirected").await;
+        let response = staying.get(simulator.url(path)).send().await.unwrap();
+        let location = response.headers()["location"].to_str().unwrap();
+        assert_eq!((response.status().as_u16(), location), (302, "http://169.254.169.254/"), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn scripts_that_could_never_strike_are_refused() {
     let simulator = Simulator::start(Settings::default()).await;
     for (script, words) in [
         (json!({"path": "/nowhere", "fault": "stalled"}), "/nowhere"),
         (json!({"path": COMPANIES, "fault": "mid_event_eof"}), "MidEventEof"),
+        (json!({"path": "/v2/stream/recentchange", "fault": "huge_body"}), "HugeBody"),
         (json!({"path": COMPANIES, "fault": "gremlins"}), "gremlins"),
         (json!({"path": COMPANIES, "fault": "stalled", "cuont": 1}), "cuont"),
     ] {
@@ -92,7 +141,11 @@ async fn journal_counts_by_path_and_status_and_hides_the_key() {
     simulator.text("/data/2.5/weather?q=Oslo&appid=secret").await;
     let (_, journal) = simulator.json("/requests").await;
     assert_eq!(journal["paths"]["/api/1.4/"], json!({"200": 1, "429": 1}));
-    assert_eq!(journal["recent"][0]["at"], "2026-01-02T12:00:00.000Z");
+    let limited = json!({
+        "at": "2026-01-02T12:00:00.000Z", "path": "/api/1.4/", "query": "", "status": 429, "fault": "rate_limited",
+    });
+    assert_eq!(journal["recent"][0], limited);
+    assert_eq!(journal["recent"][1].get("fault"), None);
     assert_eq!(journal["recent"][2]["query"], "q=Oslo&appid=***");
     simulator.client.delete(simulator.url("/requests")).send().await.unwrap();
     assert_eq!(simulator.json("/requests").await.1["recent"], json!([]));

@@ -5,6 +5,7 @@
 mod control;
 mod polled;
 mod stream;
+mod stream_faults;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
