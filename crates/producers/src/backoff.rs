@@ -27,7 +27,8 @@ impl Backoff {
         self.failures = 0;
     }
 
-    /// Returns the wait after one more failure. `chance` is uniform in 0..1; `retry_after` is what the upstream asked for.
+    /// Returns the wait after one more failure. `chance` is uniform in 0..1; `retry_after` is what the upstream asked for,
+    /// by `Retry-After` or by the `retry:` of its stream.
     pub(crate) fn next(&mut self, chance: f64, retry_after: Option<Duration>) -> Duration {
         let ceiling =
             self.min.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(self.max);
@@ -39,11 +40,6 @@ impl Backoff {
             Some(after) => after.min(RETRY_AFTER_MAX).max(wait) + wait.min(Duration::from_secs(1)),
             None => wait,
         }
-    }
-
-    /// Changes the first wait, as a server's `retry:` field asks.
-    pub(crate) fn start_from(&mut self, min: Duration) {
-        self.min = min.min(self.max);
     }
 }
 

@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::utf8::Utf8;
 
-/// What a server may ask for as the wait before a reconnect.
+/// What a server may ask for as the least wait before a reconnect: `retry: 0` is no leave to hammer it.
 const RETRY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
 const FIELD_BYTES_MAX: usize = 32;
 /// So many times the limit are swallowed before the connection is given up.

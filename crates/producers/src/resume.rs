@@ -82,16 +82,25 @@ impl Cursor {
 
     /// Judges a change before it is published.
     pub(crate) fn judge(&mut self, key: &str, at: DateTime<Utc>) -> Verdict {
-        let first = std::mem::take(&mut self.first_after_connect);
-        let gap = match &self.place {
-            _ if !first => None,
+        Verdict { gap: self.gap_before(at), duplicate: self.recent.contains(key) }
+    }
+
+    fn gap_before(&mut self, at: DateTime<Utc>) -> Option<Gap> {
+        let since_place = self.place.as_ref().map(|place| at - place.at);
+        // A datacentre that rests since a switch is resumed at its own time, and repeats a change from long before the
+        // place: that tells nothing of what came after it.
+        let long_before = since_place.is_some_and(|since| (-since).to_std().is_ok_and(|early| early > GAP));
+        if !self.first_after_connect || long_before {
+            return None;
+        }
+        self.first_after_connect = false;
+        match since_place {
             None => Some(match self.forgotten.take() {
                 Some(left) => Gap::Forgotten((at - left).to_std().unwrap_or_default()),
                 None => Gap::NoPlace,
             }),
-            Some(place) => (at - place.at).to_std().ok().filter(|late| *late > GAP).map(Gap::Late),
-        };
-        Verdict { gap, duplicate: self.recent.contains(key) }
+            Some(since) => since.to_std().ok().filter(|late| *late > GAP).map(Gap::Late),
+        }
     }
 
     /// Moves on: the change has been handed over.
@@ -170,6 +179,17 @@ mod tests {
         cursor.advance("a", None, at(5));
         cursor.connected();
         assert_eq!(cursor.judge("b", at(6)).gap, Some(Gap::NoPlace), "told once");
+    }
+
+    #[test]
+    fn change_that_a_resting_datacentre_repeats_first_hides_no_gap() {
+        let mut cursor = Cursor::from(place("2", 3600), ["old".to_owned()]);
+        cursor.connected();
+        assert_eq!(cursor.judge("old", at(0)), Verdict { gap: None, duplicate: true });
+        cursor.advance("old", Some("2"), at(0));
+        assert_eq!(cursor.judge("new", at(3661)).gap, Some(Gap::Late(Duration::from_secs(61))));
+        cursor.advance("new", Some("3"), at(3661));
+        assert_eq!(cursor.judge("next", at(9999)).gap, None, "told once");
     }
 
     #[test]

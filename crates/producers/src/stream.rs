@@ -168,19 +168,29 @@ impl Streamer<'_> {
             }
         };
         self.place_refused(matches!(error, FetchError::PlaceRefused(_)), cursor);
-        if let Some(min) = self.transport.retry() {
-            self.backoff.start_from(min);
-        }
         self.failures += 1;
-        let wait = self.backoff.next(random(), after);
+        // Both are the upstream's own wish.
+        let wait = self.backoff.next(random(), after.max(self.transport.retry()));
         self.runtime.failed(self.upstream.base().as_str(), &error, self.failures, wait);
         if self.runtime.once {
             return Ok(false);
         }
-        let rechecked =
-            self.upstream.probe_at().map_or(wait, |at| at.saturating_duration_since(Instant::now()));
-        self.runtime.sleep(wait.min(rechecked)).await?;
-        Ok(!self.went_live().await)
+        self.went_live_within(wait).await.map(|live| !live)
+    }
+
+    /// Waits, unless the real upstream answers before that; returns whether it does.
+    async fn went_live_within(&mut self, wait: Duration) -> Result<bool, Stopped> {
+        let end = Instant::now() + wait;
+        loop {
+            let next = self.upstream.probe_at().map_or(end, |at| at.min(end));
+            self.runtime.sleep(next.saturating_duration_since(Instant::now())).await?;
+            if self.went_live().await {
+                return Ok(true);
+            }
+            if Instant::now() >= end {
+                return Ok(false);
+            }
+        }
     }
 
     /// Notes whether the place was refused, and forgets it when that has happened often enough in a row.

@@ -39,7 +39,7 @@ impl Transport {
         Self { client, answer_timeout, event_bytes_max, retry_ms: Arc::default() }
     }
 
-    /// Returns the wait before a reconnect that the server last asked for, if it did.
+    /// Returns the least wait before a reconnect that the server last asked for, if it did.
     pub(crate) fn retry(&self) -> Option<Duration> {
         Some(Duration::from_millis(self.retry_ms.load(Ordering::Relaxed))).filter(|wait| !wait.is_zero())
     }

@@ -9,39 +9,10 @@ use std::collections::BTreeSet;
 use datasets::{Dataset, companies, random_user, weather, wikipedia};
 use serde_json::{Value, json};
 use service::health::State;
+use support::simulators::Simulators;
 use support::{Kafka, Record, Running, settings, wait_for};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 const UPSTREAM: &str = "upstream";
-
-struct Simulators {
-    url: String,
-    _stop: tokio_util::sync::DropGuard,
-}
-
-impl Simulators {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let stop = CancellationToken::new();
-        let settings = simulators::Settings { wikipedia_per_s: 200, ..simulators::Settings::default() };
-        tokio::spawn(simulators::serve(listener, settings, stop.clone()));
-        Self { url, _stop: stop.drop_guard() }
-    }
-
-    async fn fault(&self, script: Value) {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let answer = reqwest::Client::new()
-            .post(format!("{}/faults", self.url))
-            .header("content-type", "application/json")
-            .body(script.to_string())
-            .send()
-            .await
-            .unwrap();
-        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
-    }
-}
 
 fn start(kafka: &Kafka, simulators: &Simulators, dataset: &'static Dataset, section: Value) -> Running {
     let producer = json!({"upstreams": "simulated", "simulator": simulators.url});
@@ -109,30 +80,6 @@ async fn changes_arrive_in_order_each_once_with_their_sse_id() {
     assert_eq!(keys.len(), records.len());
     assert!(records.iter().all(|record| record.partition == 0 && record.sse_id.is_some()));
     assert!(records.iter().all(|record| has(record, &["id", "dt", "wiki"])));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn stream_that_the_simulator_cuts_in_mid_event_misses_nothing() {
-    let (kafka, simulators) = (Kafka::start(&wikipedia::DATASET), Simulators::start().await);
-    let script = json!({"path": "/v2/stream/recentchange", "fault": "mid_event_eof", "count": 3});
-    simulators.fault(script).await;
-    let producer = start(&kafka, &simulators, &wikipedia::DATASET, json!({}));
-    wait_for("changes after the cuts", || kafka.written() >= 600).await;
-    producer.stop().await.unwrap();
-    let records = kafka.records();
-    // The simulator numbers its events; without canaries a number in the middle may be missing, never two in a row.
-    let mut times: Vec<i64> = records.iter().map(sse_time).collect();
-    assert!(times.windows(2).all(|pair| pair[0] <= pair[1]), "in order");
-    times.dedup();
-    let slot_ms = 1000 / 200;
-    assert!(times.windows(2).all(|pair| pair[1] - pair[0] <= 2 * slot_ms), "without a gap");
-    let keys: BTreeSet<&str> = records.iter().map(|record| record.key.as_str()).collect();
-    assert_eq!(keys.len(), records.len(), "without a double");
-}
-
-fn sse_time(record: &Record) -> i64 {
-    let id: Value = serde_json::from_str(record.sse_id.as_ref().unwrap()).unwrap();
-    id.as_array().unwrap().iter().find_map(|topic| topic["timestamp"].as_i64()).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 #![allow(clippy::needless_pass_by_value, reason = "tests write their settings in place")]
 
+pub(crate) mod simulators;
+
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
