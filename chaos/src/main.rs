@@ -15,6 +15,7 @@ mod servers;
 mod stage;
 mod table;
 mod topic;
+mod upstreams;
 
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;

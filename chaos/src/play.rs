@@ -12,7 +12,7 @@ use crate::findings::{Findings, Violation};
 use crate::scenario::{Scenario, Step};
 use crate::servers::Servers;
 use crate::stage::Stage;
-use crate::{heal, rates, table, topic};
+use crate::{heal, rates, table, topic, upstreams};
 
 /// What a run found.
 #[derive(Debug, Default)]
@@ -134,6 +134,8 @@ async fn perform(
         Step::RecreateTopic => topic::recreate(stage).await?,
         Step::Cql(statement) => stage.world.cql(&statement.replace("{ks}", &stage.world.name)).await,
         Step::Script(file) => stage.world.script(file).await,
+        Step::Fault(script) => upstreams::fault(stage, script).await?,
+        Step::Calm => upstreams::calm(stage).await?,
         Step::RedWithin(time) => heal::red_within(stage, time.0).await?,
         Step::NoticedWithin(time) => heal::noticed_within(stage, time.0).await?,
         Step::HealsWithin(time) => heal::heals_within(stage, time.0).await?,

@@ -149,6 +149,10 @@ pub(crate) enum Step {
     Cql(String),
     /// A CQL file of the repository.
     Script(String),
+    /// A fault of the simulated upstreams, as their `POST /faults` takes it.
+    Fault(Table),
+    /// Their faults are over.
+    Calm,
     /// The consumer's health is red by then.
     RedWithin(Time),
     /// The consumer's health is red by then, or its metric of offset resets is above zero.
