@@ -48,6 +48,8 @@ struct Log {
     durable: i64,
     written: i64,
     expected: i64,
+    /// Of all outcomes: they are not told in the order in which they were answered.
+    youngest: Duration,
     spans: VecDeque<Open>,
     marks: VecDeque<Mark>,
 }
@@ -101,10 +103,11 @@ impl Ledger {
         if open.outcomes_left == 0 {
             log.merge(place);
         }
+        log.youngest = log.youngest.max(now);
         while log.spans.front().is_some_and(|open| open.outcomes_left == 0) {
             if let Some(done) = log.spans.pop_front() {
                 log.written = done.end;
-                log.mark(now);
+                log.mark();
             }
         }
     }
@@ -172,6 +175,7 @@ impl Log {
             durable: offset,
             written: offset,
             expected: offset,
+            youngest: Duration::ZERO,
             spans: VecDeque::new(),
             marks: VecDeque::new(),
         }
@@ -189,14 +193,15 @@ impl Log {
         }
     }
 
-    fn mark(&mut self, now: Duration) {
-        let end = self.written;
+    // What was held up until now may be younger than the outcome that held it up.
+    fn mark(&mut self) {
+        let (end, youngest) = (self.written, self.youngest);
         match self.marks.back_mut() {
-            Some(mark) if now.saturating_sub(mark.first_written_at) < MARK_SPREAD => {
+            Some(mark) if youngest.saturating_sub(mark.first_written_at) < MARK_SPREAD => {
                 mark.end = end;
-                mark.last_written_at = mark.last_written_at.max(now);
+                mark.last_written_at = youngest;
             }
-            _ => self.marks.push_back(Mark { end, first_written_at: now, last_written_at: now }),
+            _ => self.marks.push_back(Mark { end, first_written_at: youngest, last_written_at: youngest }),
         }
     }
 }

@@ -1,4 +1,6 @@
-use proptest::prelude::*;
+//! Ledgers by hand; any history is in `model`.
+
+mod model;
 
 use super::*;
 
@@ -32,6 +34,17 @@ fn offsets_become_durable_only_with_the_age_of_their_last_row() {
     assert_eq!(ledger.advance(at(999)), []);
     assert_eq!(ledger.advance(at(1_000)), [(P, 5)]);
     assert_eq!(ledger.advance(at(2_000)), [(P, 9)]);
+}
+
+#[test]
+fn an_outcome_that_is_told_late_does_not_age_those_that_it_held_up() {
+    let mut ledger = Ledger::default();
+    let (a, _) = ledger.begin(P, 0, 5, 1);
+    let (b, _) = ledger.begin(P, 5, 9, 1);
+    ledger.settle(P, b, 1, at(5_000));
+    ledger.settle(P, a, 1, at(1_000));
+    assert_eq!(ledger.advance(at(4_999)), [], "b was acknowledged at 5 s");
+    assert_eq!(ledger.advance(at(5_000)), [(P, 9)]);
 }
 
 #[test]
@@ -98,105 +111,4 @@ fn spans_behind_a_stuck_one_are_kept_as_one() {
     ledger.settle(P, stuck, 10, at(2));
     assert!(ledger.all_written());
     assert_eq!(ledger.advance(Duration::MAX), [(P, 10_000)]);
-}
-
-// What the ledger must say, from a model that keeps every offset.
-#[derive(Debug, Clone)]
-enum Step {
-    Begin { partition: i32, length: i64 },
-    Settle { pick: usize },
-    Wait { millis: u64 },
-    Advance,
-    Rewind,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        4 => (0..3, 1..50_i64).prop_map(|(partition, length)| Step::Begin { partition, length }),
-        4 => any::<usize>().prop_map(|pick| Step::Settle { pick }),
-        2 => (0..3_000_u64).prop_map(|millis| Step::Wait { millis }),
-        2 => Just(Step::Advance),
-        1 => Just(Step::Rewind),
-    ]
-}
-
-#[derive(Debug, Default)]
-struct Model {
-    spans: BTreeMap<i32, Vec<Span>>,
-    durable: BTreeMap<i32, i64>,
-}
-
-#[derive(Debug)]
-struct Span {
-    first: i64,
-    end: i64,
-    id: SpanId,
-    written_at: Option<Duration>,
-}
-
-const HORIZON: Duration = Duration::from_secs(2);
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
-
-    #[test]
-    fn no_offset_is_durable_before_all_up_to_it_are_written_and_old_enough(steps in prop::collection::vec(step(), 1..120)) {
-        let mut ledger = Ledger::default();
-        let mut model = Model::default();
-        let mut now = Duration::ZERO;
-        for step in steps {
-            match step {
-                Step::Begin { partition, length } => {
-                    let spans = model.spans.entry(partition).or_default();
-                    let durable = *model.durable.entry(partition).or_insert(0);
-                    let first = spans.last().map_or(durable, |span| span.end);
-                    let place = Partition { topic: 0, number: partition };
-                    let (id, joint) = ledger.begin(place, first, first + length, u32::try_from(length).unwrap());
-                    prop_assert_eq!(joint, Joint::Next);
-                    spans.push(Span { first, end: first + length, id, written_at: None });
-                }
-                Step::Settle { pick } => {
-                    let mut open: Vec<_> = model
-                        .spans
-                        .iter_mut()
-                        .flat_map(|(partition, spans)| spans.iter_mut().map(move |span| (*partition, span)))
-                        .filter(|(_, span)| span.written_at.is_none())
-                        .collect();
-                    if open.is_empty() {
-                        continue;
-                    }
-                    let pick = pick % open.len();
-                    let (partition, span) = &mut open[pick];
-                    let place = Partition { topic: 0, number: *partition };
-                    ledger.settle(place, span.id, u32::try_from(span.end - span.first).unwrap(), now);
-                    span.written_at = Some(now);
-                }
-                Step::Wait { millis } => now += Duration::from_millis(millis),
-                Step::Advance => {
-                    let Some(limit) = now.checked_sub(HORIZON) else { continue };
-                    for (partition, watermark) in ledger.advance(limit) {
-                        let spans = &model.spans[&partition.number];
-                        for span in spans.iter().filter(|span| span.first < watermark) {
-                            prop_assert!(span.written_at.is_some_and(|at| at <= limit), "{span:?} {watermark}");
-                        }
-                        let before = model.durable.insert(partition.number, watermark).unwrap();
-                        prop_assert!(watermark > before, "watermarks only rise");
-                    }
-                    // And nothing stays behind for ever: what is old enough by the mark's spread is durable.
-                    for (partition, spans) in &model.spans {
-                        let durable = model.durable[partition];
-                        let next = spans.iter().find(|span| span.end > durable);
-                        let old = |span: &Span| span.written_at.is_some_and(|at| at + MARK_SPREAD * 2 <= limit);
-                        prop_assert!(!next.is_some_and(old), "{next:?} is old enough, durable {durable}");
-                    }
-                }
-                Step::Rewind => {
-                    for (partition, offset) in ledger.rewind() {
-                        prop_assert_eq!(offset, model.durable[&partition.number]);
-                        model.spans.insert(partition.number, Vec::new());
-                    }
-                }
-            }
-        }
-    }
 }
