@@ -1,6 +1,6 @@
-//! Batches by hand, and any sequence of rows.
+//! Batches by hand; any sequence of rows is in `model`.
 
-use proptest::prelude::*;
+mod model;
 
 use super::*;
 use crate::ledger::Ledger;
@@ -116,44 +116,4 @@ fn a_row_of_a_rare_group_does_not_wait_for_ever() {
     };
     assert!(pushed > OPEN_BATCHES * 2, "it had its time: {pushed}");
     assert!(rare.contains(&vec![0]), "{rare:?}");
-}
-
-proptest! {
-    #[test]
-    fn every_row_leaves_once_in_order_within_the_limits(
-        sizes in prop::collection::vec((0..6_usize, 0..400_usize, any::<bool>()), 0..400)
-    ) {
-        const OVERHEAD: usize = 20;
-        let limits = Limits { rows: 7, bytes: 500 };
-        // Two plans of three groups each.
-        let mut batcher = Batcher::new(limits, [Shape { overhead: OVERHEAD, groups: 3, ..ONE }; 2]);
-        let mut left: [Vec<usize>; 6] = Default::default();
-        let mut take = |batch: Batch, batcher: &mut Batcher| {
-            let rows = batch.rows.len();
-            assert!(rows <= limits.rows && (rows == 1 || batch.rows.bytes.len() + rows * OVERHEAD <= limits.bytes));
-            for (row, origin) in batch.origins.iter().enumerate() {
-                let CellValue::Bytes(bytes) = batch.rows.cell(row, 0) else { panic!("no cell") };
-                assert!(bytes.iter().all(|byte| usize::from(*byte) == origin.place % 251));
-            }
-            let groups: Vec<usize> = batch.origins.iter().map(|origin| sizes[origin.place].0).collect();
-            assert!(groups.iter().all(|group| *group == groups[0] && group / 3 == batch.plan));
-            left[groups[0]].extend(places(&batch));
-            batcher.recycle(batch);
-        };
-        for (place, (group, size, dry)) in sizes.iter().enumerate() {
-            push_into(&mut batcher, group / 3, group % 3, place, *size);
-            if *dry && let Some(batch) = batcher.next(true) {
-                take(batch, &mut batcher);
-            }
-        }
-        while let Some(batch) = batcher.next(true) {
-            take(batch, &mut batcher);
-        }
-        prop_assert!(batcher.is_empty());
-        for (group, left) in left.iter().enumerate() {
-            let expected: Vec<_> =
-                (0..sizes.len()).filter(|place| sizes[*place].0 == group).collect();
-            prop_assert_eq!(left, &expected);
-        }
-    }
 }

@@ -1,3 +1,7 @@
+//! Horizons by hand; any history of nodes and probes is in `model`.
+
+mod model;
+
 use super::*;
 
 const A: Uuid = Uuid::from_u128(1);
