@@ -6,6 +6,7 @@
 //! An epoch ends with a revocation, a restarted node or a table that no longer fits: what was in flight is void, and
 //! what is not durable is read again. Rows are idempotent and carry their message's WRITETIME, so that is harmless.
 
+mod epochs;
 mod events;
 mod intake;
 mod outcomes;
@@ -41,6 +42,7 @@ use crate::store::{Store, WriteError};
 use crate::suspects::Suspects;
 use crate::window::Window;
 use crate::write::Written;
+use epochs::{Epochs, Phase};
 
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// What a revocation or the shutdown gives to writes in flight.
@@ -96,9 +98,8 @@ struct Engine {
     /// Nodes of the database that the group has written to, as far as its commits tell.
     written_to: BTreeSet<Uuid>,
     denied: bool,
-    epoch: u64,
+    epochs: Epochs,
     void: CancellationToken,
-    phase: Phase,
     leaving: Option<Leaving>,
 
     writes: JoinSet<Written>,
@@ -109,21 +110,7 @@ struct Engine {
     suspects: Suspects,
     schema: JoinSet<Result<Vec<Target>, Misfit>>,
     probe_failures: u32,
-    seeks_left: u32,
     write_trouble: Arc<Mutex<Option<String>>>,
-}
-
-/// Whether rows may be written.
-#[derive(Debug, PartialEq, Eq)]
-enum Phase {
-    /// The first probe has not been answered yet.
-    Unproved,
-    /// A seek is under way: what still arrives is void.
-    Seeking,
-    /// Yes.
-    Writing,
-    /// The tables do not fit the routes; the schema is read again until they do.
-    Misfit,
 }
 
 /// Partitions are on their way to another member.
@@ -177,9 +164,8 @@ impl Engine {
             decoder: Decoder::default(),
             written_to: BTreeSet::new(),
             denied: false,
-            epoch: 0,
+            epochs: Epochs::new(),
             void: CancellationToken::new(),
-            phase: Phase::Unproved,
             leaving: None,
             writes: JoinSet::new(),
             letters: JoinSet::new(),
@@ -187,7 +173,6 @@ impl Engine {
             suspects: Suspects::default(),
             schema: JoinSet::new(),
             probe_failures: 0,
-            seeks_left: 0,
             write_trouble: Arc::default(),
         }
     }
@@ -221,8 +206,7 @@ impl Engine {
 
     // Whether another chunk is wanted now.
     fn hungry(&self) -> bool {
-        self.phase != Phase::Unproved
-            && self.phase != Phase::Misfit
+        self.epochs.reads()
             && self.leaving.is_none()
             && self.batcher.waiting() < self.settings.consumer.in_flight
             && self.letters.len() + self.suspects.len() < DEAD_LETTERS_MAX
@@ -245,8 +229,7 @@ impl Engine {
     // Reads again what is not durable.
     fn rewind(&mut self) {
         let targets = self.new_epoch();
-        self.phase = Phase::Seeking;
-        self.seeks_left += 1;
+        self.epochs.seeking();
         counter!("tributary_rewinds_total").increment(1);
         debug!(?targets, "seeking");
         self.receiver.seek(targets);
@@ -254,7 +237,7 @@ impl Engine {
 
     async fn drain(mut self) {
         let until = tokio::time::Instant::now() + DRAIN_PATIENCE;
-        while self.phase == Phase::Writing && !(self.batcher.is_empty() && self.ledger.all_written()) {
+        while self.epochs.writes() && !(self.batcher.is_empty() && self.ledger.all_written()) {
             // Nothing is received any more: what is there is all there is.
             self.dispatch(true);
             tokio::select! {

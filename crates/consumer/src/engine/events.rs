@@ -50,11 +50,7 @@ impl Engine {
                 self.leaving = Some(Leaving { epoch, partitions, done, until });
             }
             Control::Sought { epoch } => {
-                self.epoch = epoch;
-                self.seeks_left = self.seeks_left.saturating_sub(1);
-                if self.phase == Phase::Seeking && self.seeks_left == 0 {
-                    self.phase = Phase::Writing;
-                }
+                self.epochs.sought(epoch);
             }
             Control::MissingTopics(missing) if missing.is_empty() => self.service.health.green("topics"),
             Control::MissingTopics(missing) => self.service.health.red(
@@ -81,7 +77,7 @@ impl Engine {
     // Lets partitions go once their writes are done, or after three seconds.
     pub(super) fn leave(&mut self) {
         let Some(leaving) = &self.leaving else { return };
-        if self.phase == Phase::Writing && !self.writes.is_empty() && Instant::now() < leaving.until {
+        if self.epochs.writes() && !self.writes.is_empty() && Instant::now() < leaving.until {
             return;
         }
         let Some(leaving) = self.leaving.take() else { return };
@@ -97,7 +93,7 @@ impl Engine {
             .collect();
         self.new_epoch();
         self.ledger.forget(&leaving.partitions);
-        self.epoch = leaving.epoch;
+        self.epochs.left(leaving.epoch);
         // The polling thread may have given up waiting.
         let _ = leaving.done.send(durable);
     }
@@ -113,7 +109,7 @@ impl Engine {
         match self.horizon.answered(Instant::now(), &answer) {
             Verdict::First => {
                 self.same_store()?;
-                self.phase = Phase::Writing;
+                self.epochs.proved();
                 self.answered();
             }
             Verdict::Same { durable_up_to } => {
@@ -130,7 +126,7 @@ impl Engine {
                     "cassandra may have forgotten acknowledged rows, writing again what is not durable"
                 );
                 // Where the tables do not fit nothing is in flight, and the rewind comes when they do.
-                if self.phase != Phase::Misfit {
+                if self.epochs.phase() != Phase::Misfit {
                     self.rewind();
                 }
             }
@@ -189,12 +185,12 @@ impl Engine {
         if self.probe.is_empty() {
             self.send_probe();
         }
-        if self.phase == Phase::Writing
+        if self.epochs.writes()
             && let Some(misfit) = changed(&self.store, &self.routes, &self.targets)
         {
             self.misfit(&misfit);
         }
-        if self.phase == Phase::Misfit && self.schema.is_empty() {
+        if self.epochs.phase() == Phase::Misfit && self.schema.is_empty() {
             let store = Arc::clone(&self.store);
             let routes = Arc::clone(&self.routes);
             self.schema.spawn(async move { targets(&store, &routes).await });
@@ -233,9 +229,8 @@ impl Engine {
 
     // The tables do not fit the routes: nothing is written until they do.
     pub(super) fn misfit(&mut self, misfit: &Misfit) {
-        if self.phase != Phase::Misfit {
+        if self.epochs.misfit() {
             self.new_epoch();
-            self.phase = Phase::Misfit;
         }
         self.service
             .health

@@ -6,7 +6,7 @@ use std::time::Instant;
 use metrics::counter;
 use tracing::warn;
 
-use super::{Engine, Phase};
+use super::Engine;
 use crate::batch::Origin;
 use crate::decode::{DataError, Decoded};
 use crate::ledger::Joint;
@@ -16,12 +16,12 @@ use crate::receive::Delivery;
 impl Engine {
     pub(super) fn deliver(&mut self, delivery: Delivery) -> anyhow::Result<()> {
         // A chunk of a newer epoch is behind the event that begins it.
-        while delivery.epoch > self.epoch {
+        while self.epochs.is_behind(delivery.epoch) {
             let Ok(control) = self.receiver.control.try_recv() else { break };
             self.control(control)?;
         }
         self.allowed();
-        if delivery.epoch == self.epoch && self.phase == Phase::Writing {
+        if self.epochs.takes(delivery.epoch) {
             self.take_in(delivery.chunk);
         }
         Ok(())

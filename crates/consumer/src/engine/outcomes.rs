@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Engine, Phase};
+use super::Engine;
 use crate::batch::{Batch, Origin};
 use crate::locked;
 use crate::store::WriteError;
@@ -12,7 +12,7 @@ use crate::write::{Fate, STALE_AFTER, Written, write};
 impl Engine {
     // Starts as many writes as may be in flight; part-filled batches only where the input is dry.
     pub(super) fn dispatch(&mut self, dry: bool) {
-        if self.phase != Phase::Writing {
+        if !self.epochs.writes() {
             return;
         }
         while self.writes.len() < locked(&self.window).allowed() {

@@ -7,6 +7,7 @@
 //!
 //! The queue of one partition is never split off: rust-rdkafka #840 can then stall for ever.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
@@ -221,15 +222,13 @@ impl Polling {
 
     fn try_seek(&self, settled: &[(Partition, i64)]) -> Result<(), KafkaError> {
         let assigned = self.consumer.assignment()?;
-        let mut targets = self.shared.starts();
-        targets.extend(settled.iter().copied());
-        targets.retain(|partition, _| {
+        let is_assigned = |partition: Partition| {
             assigned.find_partition(&self.shared.topics[partition.topic], partition.number).is_some()
-        });
+        };
+        let targets = seek_targets(self.shared.starts(), settled, is_assigned);
         if targets.is_empty() {
             return Ok(());
         }
-        let targets: Vec<_> = targets.into_iter().collect();
         self.shared.note_sought(&targets);
         let answer = self.consumer.seek_partitions(list(&self.shared, &targets)?, SEEK_TIMEOUT)?;
         answer.elements().iter().try_for_each(|element| element.error())
@@ -273,6 +272,17 @@ impl Polling {
         self.shared.all_topics_seen.store(missing.is_empty(), Ordering::Relaxed);
         self.shared.tell(Control::MissingTopics(missing));
     }
+}
+
+// Where reading goes on: at the settled offset of each partition that is assigned, and where nothing was settled yet,
+// at the first one that was read.
+fn seek_targets(
+    mut starts: BTreeMap<Partition, i64>,
+    settled: &[(Partition, i64)],
+    is_assigned: impl Fn(Partition) -> bool,
+) -> Vec<(Partition, i64)> {
+    starts.extend(settled.iter().copied());
+    starts.into_iter().filter(|(partition, _)| is_assigned(*partition)).collect()
 }
 
 fn place(shared: &Shared, last_topic: &mut usize, message: &BorrowedMessage<'_>) -> (Partition, u64) {
