@@ -11,6 +11,8 @@ mod events;
 mod intake;
 mod outcomes;
 mod refused;
+#[cfg(test)]
+mod simulation;
 mod start;
 
 use std::collections::BTreeSet;

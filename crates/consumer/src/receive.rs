@@ -22,6 +22,8 @@ use tracing::warn;
 
 pub use context::{Committed, Control, Shared};
 use polling::Polling;
+#[cfg(test)]
+pub(crate) use polling::seek_targets;
 
 use crate::message::{Chunk, Partition};
 use crate::settings::Settings;

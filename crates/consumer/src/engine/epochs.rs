@@ -48,11 +48,6 @@ impl Epochs {
         epoch == self.current && self.writes()
     }
 
-    /// Whether that epoch has begun, and the event that begins it was not seen yet.
-    pub(super) fn is_behind(&self, epoch: u64) -> bool {
-        epoch > self.current
-    }
-
     /// The first probe is answered.
     pub(super) fn proved(&mut self) {
         self.phase = Phase::Writing;

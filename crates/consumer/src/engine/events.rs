@@ -24,6 +24,8 @@ const FAILURES_BEFORE_RECONNECT: u32 = 5;
 
 impl Engine {
     pub(super) fn control(&mut self, control: Control) -> anyhow::Result<()> {
+        // The polling thread has gone on: it has given up waiting for its last revocation.
+        self.leave_now();
         match control {
             Control::Assigned(partitions) => {
                 info!(partitions = partitions.len(), "partitions assigned");
@@ -80,6 +82,10 @@ impl Engine {
         if self.epochs.writes() && !self.writes.is_empty() && Instant::now() < leaving.until {
             return;
         }
+        self.leave_now();
+    }
+
+    fn leave_now(&mut self) {
         let Some(leaving) = self.leaving.take() else { return };
         if self.horizon.is_immediate() {
             self.ledger.advance(Duration::MAX);

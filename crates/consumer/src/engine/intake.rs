@@ -15,13 +15,12 @@ use crate::receive::Delivery;
 
 impl Engine {
     pub(super) fn deliver(&mut self, delivery: Delivery) -> anyhow::Result<()> {
-        // A chunk of a newer epoch is behind the event that begins it.
-        while self.epochs.is_behind(delivery.epoch) {
-            let Ok(control) = self.receiver.control.try_recv() else { break };
+        // A chunk is behind the events that gave us its partitions and began its epoch.
+        while let Ok(control) = self.receiver.control.try_recv() {
             self.control(control)?;
         }
         self.allowed();
-        if self.epochs.takes(delivery.epoch) {
+        if self.leaving.is_none() && self.epochs.takes(delivery.epoch) {
             self.take_in(delivery.chunk);
         }
         Ok(())

@@ -274,9 +274,9 @@ impl Polling {
     }
 }
 
-// Where reading goes on: at the settled offset of each partition that is assigned, and where nothing was settled yet,
-// at the first one that was read.
-fn seek_targets(
+/// Where reading goes on: at the settled offset of each partition that is assigned, and where nothing was settled yet,
+/// at the first one that was read.
+pub(crate) fn seek_targets(
     mut starts: BTreeMap<Partition, i64>,
     settled: &[(Partition, i64)],
     is_assigned: impl Fn(Partition) -> bool,
