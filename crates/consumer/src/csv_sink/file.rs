@@ -129,8 +129,8 @@ impl CsvFile {
     ) -> anyhow::Result<Self> {
         let Some(checkpoint) = checkpoint else {
             let untouched = match std::fs::read(&path) {
-                // Cut off between the file and its first checkpoint.
-                Ok(bytes) => bytes.is_empty() || bytes == line(header.iter()),
+                // Cut off before its first checkpoint, maybe within the header.
+                Ok(bytes) => line(header.iter()).starts_with(&bytes),
                 Err(error) if error.kind() == ErrorKind::NotFound => true,
                 Err(error) => return Err(error).with_context(|| format!("read {}", path.display())),
             };

@@ -1,4 +1,6 @@
-//! Files after crashes, changed headers and tampering.
+//! Files after crashes, changed headers and tampering; any history of crashes is in `model`.
+
+mod model;
 
 use super::*;
 
@@ -218,9 +220,12 @@ fn foreign_shortened_and_edited_files_are_refused_and_left_alone() {
 
 #[test]
 fn a_crash_while_a_file_is_created_is_mended() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join(NAME), "a,b\r\n").unwrap();
-    assert_eq!(open(folder.path()).unwrap().next_offset(), 0);
+    for left in ["", "a", "a,b\r", "a,b\r\n"] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(NAME), left).unwrap();
+        assert_eq!(open(folder.path()).unwrap().next_offset(), 0, "{left:?}");
+        assert_eq!(text(folder.path(), NAME), "a,b\r\n");
+    }
 }
 
 #[test]
