@@ -50,6 +50,8 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -86,5 +88,29 @@ mod tests {
         assert_eq!(window.allowed(), 2);
         window.succeeded();
         assert_eq!(window.allowed(), 3);
+    }
+
+    proptest! {
+        #[test]
+        fn any_outcomes_keep_the_window_within_its_bounds_and_successes_open_it_again(
+            max in 1..40_usize,
+            outcomes in prop::collection::vec(prop::bool::weighted(0.7), 0..300),
+        ) {
+            let mut window = Window::new(max);
+            for success in outcomes {
+                let before = window.allowed();
+                if success { window.succeeded() } else { window.overloaded() }
+                let after = window.allowed();
+                prop_assert!((1..=max).contains(&after));
+                let steps = if success { [before, before + 1] } else { [before, (before / 2).max(1)] };
+                prop_assert!(steps.contains(&after), "{before} to {after}");
+            }
+            // One more for each window of successes, from one up to the setting.
+            (0..max * max).for_each(|_| window.succeeded());
+            prop_assert_eq!(window.allowed(), max);
+            // Those that were in flight together halve it once.
+            (0..max).for_each(|_| window.overloaded());
+            prop_assert_eq!(window.allowed(), (max / 2).max(1));
+        }
     }
 }

@@ -102,6 +102,8 @@ impl Attempts {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(3_600);
@@ -132,5 +134,57 @@ mod tests {
             assert_eq!(attempts.failed(&away(), Duration::ZERO), None, "an absent node counts for nothing");
         }
         assert_eq!(attempts.failed(&error, HOUR), Some(Fate::Refused("null pointer".to_owned())));
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Attempt {
+        Away,
+        Overloaded,
+        Failed,
+        Refused,
+    }
+
+    proptest! {
+        // Whatever is to blame but the rows is waited out.
+        #[test]
+        fn only_refusals_and_failures_that_repeat_refuse_and_only_time_makes_stale(
+            attempts in prop::collection::vec(
+                prop_oneof![
+                    6 => Just(Attempt::Away),
+                    3 => Just(Attempt::Overloaded),
+                    2 => Just(Attempt::Failed),
+                    1 => Just(Attempt::Refused),
+                ],
+                1..40,
+            ),
+            seconds in 0..4_u64,
+            expires in any::<bool>(),
+        ) {
+            let mut policy = Attempts { failures: 0, stale_after: expires.then_some(STALE_AFTER) };
+            for (number, attempt) in attempts.iter().enumerate() {
+                let why = "why".to_owned();
+                let error = match attempt {
+                    Attempt::Away => WriteError::Unavailable(why),
+                    Attempt::Overloaded => WriteError::Overloaded(why),
+                    Attempt::Failed => WriteError::Failed(why),
+                    Attempt::Refused => WriteError::Refused(why),
+                };
+                let so_far = &attempts[..=number];
+                let tried_for = Duration::from_secs(seconds * number as u64);
+                let failures = so_far.iter().filter(|attempt| **attempt == Attempt::Failed).count();
+                let refused = *attempt == Attempt::Refused || *attempt == Attempt::Failed && failures == 5;
+                let stale = expires && tried_for >= Duration::from_secs(30);
+                let expected = match (refused, stale) {
+                    (true, _) => Some(Fate::Refused("why".to_owned())),
+                    (false, true) => Some(Fate::Stale),
+                    (false, false) => None,
+                };
+                let fate = policy.failed(&error, tried_for);
+                prop_assert_eq!(&fate, &expected, "{:?}", so_far);
+                if fate.is_some() {
+                    break;
+                }
+            }
+        }
     }
 }

@@ -55,6 +55,8 @@ impl Gaps {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const A: Partition = Partition { topic: 0, number: 0 };
@@ -126,5 +128,46 @@ mod tests {
         let mut gaps = Gaps::default();
         gaps.read(A, 0, 110, 10..100);
         assert_eq!(gaps.deleted(&BTreeMap::from([(A, 100)])), [(A, 10..100)]);
+    }
+
+    proptest! {
+        #[test]
+        fn of_all_jumps_since_the_last_look_the_widest_is_told_as_far_as_it_was_deleted(
+            steps in prop::collection::vec((0..5_usize, 0..40_i64, 1..20_i64), 1..60),
+        ) {
+            let mut gaps = Gaps::default();
+            // A model that keeps every jump.
+            let (mut next, mut jumps, mut low) = (None, Vec::new(), 0);
+            for (step, jump, length) in steps {
+                match step {
+                    0 | 1 => {
+                        let first = next.unwrap_or(100) + jump;
+                        jumps.extend(next.map(|next| next..first));
+                        read(&mut gaps, A, first, first + length);
+                        next = Some(first + length);
+                    }
+                    // Sought back.
+                    2 => {
+                        let to = next.unwrap_or(100) - length;
+                        gaps.begin(A, to);
+                        next = Some(to);
+                    }
+                    3 => {
+                        gaps.forget(A);
+                        (next, jumps) = (None, Vec::new());
+                    }
+                    _ => {
+                        low += jump * 4;
+                        let width = |jump: &Range<i64>| jump.end - jump.start;
+                        // Of several as wide, the first.
+                        let widest = jumps.iter().rev().max_by_key(|jump| width(jump)).filter(|jump| !jump.is_empty());
+                        let expected = widest.filter(|jump| jump.start < low).map(|jump| (A, jump.start..jump.end.min(low)));
+                        let told = gaps.deleted(&BTreeMap::from([(A, low)]));
+                        prop_assert_eq!(told, expected.into_iter().collect::<Vec<_>>());
+                        jumps.clear();
+                    }
+                }
+            }
+        }
     }
 }
