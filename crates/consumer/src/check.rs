@@ -25,7 +25,10 @@ use crate::route::{self, Route};
 use crate::routes::{Misfit, plans};
 use crate::settings::Settings;
 use crate::store::{ConnectError, PROBE_TABLE, Store, commit_log};
-use topics::{Config, Newest, Topics};
+use crate::topic::Topics;
+use topics::{Config, Newest};
+
+const CLIENT_ID: &str = "tributary-check";
 
 /// Settings with which no check is possible.
 #[derive(Debug, thiserror::Error)]
@@ -40,14 +43,15 @@ pub struct Refused(String);
 pub async fn check(settings: &Settings, sample: usize) -> Result<Report, Refused> {
     let (routes, problems) = route::load_all(&settings.consumer.routes);
     let kafka = settings.kafka.clone();
-    let asked = tokio::task::spawn_blocking(move || Topics::connect(&kafka));
+    let asked = tokio::task::spawn_blocking(move || Topics::connect(&kafka, CLIENT_ID));
     let (store, asked) = tokio::join!(Store::connect(&settings.cassandra), asked);
     let store = match store {
         Ok(store) => Ok(store),
         Err(ConnectError::Refused(reason)) => return Err(Refused(reason)),
         Err(ConnectError::Unreachable(reason)) => Err(reason),
     };
-    let topics = asked.unwrap_or_else(|error| Err(error.to_string())).map(Arc::new);
+    let asked = asked.map_err(|error| error.to_string());
+    let topics = asked.and_then(|asked| asked.map_err(|error| error.to_string())).map(Arc::new);
     let mut checking = Checking {
         settings,
         routes: &routes,
@@ -144,7 +148,7 @@ impl Checking<'_> {
         let mut newest = BTreeMap::new();
         for topic in used.iter().filter(|topic| sample > 0 && topics.partitions(topic).is_some()) {
             let (asked, name) = (Arc::clone(topics), topic.clone());
-            let read = tokio::task::spawn_blocking(move || asked.newest(&name, sample)).await;
+            let read = tokio::task::spawn_blocking(move || topics::newest(&asked, &name, sample)).await;
             match read
                 .map_err(|error| error.to_string())
                 .and_then(|read| read.map_err(|error| error.to_string()))

@@ -31,6 +31,7 @@ pub mod server_size;
 pub mod settings;
 pub mod store;
 pub mod suspects;
+pub mod topic;
 pub mod window;
 pub mod write;
 

@@ -27,6 +27,7 @@ use super::lowered::Lowered;
 use super::{Assignment, Command, Control, Delivery, Shared};
 use crate::message::{Chunk, Partition};
 use crate::settings::Settings;
+use crate::topic::push;
 
 /// No room for this long: pause the partitions and poll on.
 const PAUSE_AFTER: Duration = Duration::from_secs(2);
@@ -291,12 +292,6 @@ fn place(shared: &Shared, last_topic: &mut usize, message: &BorrowedMessage<'_>)
         *last_topic = shared.topics.iter().position(|topic| topic == message.topic()).unwrap_or(*last_topic);
     }
     (Partition { topic: *last_topic, number: message.partition() }, shared.epoch.load(Ordering::Acquire))
-}
-
-fn push(chunk: &mut Chunk, partition: Partition, message: &BorrowedMessage<'_>) {
-    let headers = service::kafka::headers(message);
-    let timestamp_ms = message.timestamp().to_millis();
-    chunk.push(partition, message.offset(), timestamp_ms, message.key(), message.payload(), headers);
 }
 
 pub(super) fn create(

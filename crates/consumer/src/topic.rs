@@ -1,0 +1,153 @@
+//! Topics as the operator's commands read them: from known offsets to known ends, then no further.
+//!
+//! Reads by explicit assignment: no group is joined, no offset is committed. Everything here blocks; the consumer itself
+//! reads by `receive`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{ControlFlow, Range};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::{Offset, TopicPartitionList};
+use service::kafka::{self, Cluster};
+
+use crate::message::{Chunk, Partition};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A broker that delivers nothing for so long is away.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// Offsets of each partition: the first, and one past the last.
+pub type Ranges = BTreeMap<i32, Range<i64>>;
+
+/// Kafka could not be asked, or did not deliver; says what and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unread(String);
+
+/// The broker, asked once for all its topics.
+pub struct Topics {
+    consumer: BaseConsumer<Cluster>,
+    partitions: BTreeMap<String, Vec<i32>>,
+}
+
+impl Topics {
+    /// Asks the broker; `client_id` is this client's name in its log.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn connect(settings: &kafka::Settings, client_id: &str) -> Result<Self, Unread> {
+        let cluster = Cluster::default();
+        let consumer: BaseConsumer<Cluster> = settings
+            .client(client_id)
+            // librdkafka wants a name; nothing is stored under it.
+            .set("group.id", client_id)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("enable.partition.eof", "true")
+            .set("auto.offset.reset", "earliest")
+            .create_with_context(cluster.clone())
+            .map_err(|error| Unread(error.to_string()))?;
+        let metadata = consumer.fetch_metadata(None, PATIENCE).map_err(|error| {
+            // The reason is in an event that waits to be polled, behind others.
+            let reason = (0..20).find_map(|_| {
+                drop(consumer.poll(Duration::from_millis(5)));
+                cluster.error()
+            });
+            let reason = reason.unwrap_or_else(|| error.to_string());
+            Unread(format!("kafka at {} does not answer: {reason}", settings.brokers))
+        })?;
+        let partitions = metadata.topics().iter().map(|topic| {
+            let numbers = topic.partitions().iter().map(rdkafka::metadata::MetadataPartition::id);
+            (topic.name().to_owned(), numbers.collect())
+        });
+        let partitions = partitions.collect();
+        Ok(Self { consumer, partitions })
+    }
+
+    /// How many partitions the topic has; `None` if there is no such topic.
+    pub fn partitions(&self, topic: &str) -> Option<usize> {
+        self.partitions.get(topic).map(Vec::len)
+    }
+
+    /// The names of all topics that are not Kafka's own.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.partitions.keys().map(String::as_str).filter(|name| !name.starts_with("__"))
+    }
+
+    /// What each partition of the topic holds now; nothing where there is no such topic.
+    ///
+    /// # Errors
+    /// The broker does not answer.
+    pub fn ranges(&self, topic: &str) -> Result<Ranges, Unread> {
+        let mut ranges = Ranges::new();
+        for number in self.partitions.get(topic).into_iter().flatten() {
+            let asked = self.consumer.fetch_watermarks(topic, *number, PATIENCE);
+            let (low, high) = asked.map_err(|error| unread(topic, &error))?;
+            ranges.insert(*number, low..high);
+        }
+        Ok(ranges)
+    }
+
+    /// Hands the messages of these offsets to `take`, in the order of each partition, until it breaks. Offsets that are
+    /// gone (by compaction, or markers of transactions) are passed over.
+    ///
+    /// # Errors
+    /// The broker delivers nothing for 30 s.
+    pub fn read(
+        &self,
+        topic: &str,
+        ranges: &Ranges,
+        mut take: impl FnMut(&BorrowedMessage<'_>) -> ControlFlow<()>,
+    ) -> Result<(), Unread> {
+        let mut list = TopicPartitionList::new();
+        let mut open = BTreeSet::new();
+        for (number, range) in ranges.iter().filter(|(_, range)| !range.is_empty()) {
+            let added = list.add_partition_offset(topic, *number, Offset::Offset(range.start));
+            added.map_err(|error| unread(topic, &error))?;
+            open.insert(*number);
+        }
+        self.consumer.assign(&list).map_err(|error| unread(topic, &error))?;
+        let mut heard_at = Instant::now();
+        let mut trouble = String::new();
+        while !open.is_empty() {
+            match self.consumer.poll(Duration::from_millis(100)) {
+                // What arrives after its partition's end is newer than what was asked for.
+                Some(Ok(message)) if open.contains(&message.partition()) => {
+                    heard_at = Instant::now();
+                    let end = ranges.get(&message.partition()).map_or(0, |range| range.end);
+                    if message.offset() + 1 >= end {
+                        open.remove(&message.partition());
+                    }
+                    if message.offset() < end && take(&message).is_break() {
+                        break;
+                    }
+                }
+                Some(Err(KafkaError::PartitionEOF(number))) => {
+                    heard_at = Instant::now();
+                    open.remove(&number);
+                }
+                Some(Err(error)) => trouble = format!(": {error}"),
+                Some(Ok(_)) | None => {}
+            }
+            if heard_at.elapsed() > SILENCE_MAX {
+                let silence = SILENCE_MAX.as_secs();
+                return Err(Unread(format!("topic {topic}: no message came for {silence} s{trouble}")));
+            }
+        }
+        self.consumer.unassign().map_err(|error| unread(topic, &error))
+    }
+}
+
+/// Copies a message into the chunk.
+pub(crate) fn push(chunk: &mut Chunk, partition: Partition, message: &BorrowedMessage<'_>) {
+    let headers = kafka::headers(message);
+    let timestamp_ms = message.timestamp().to_millis();
+    chunk.push(partition, message.offset(), timestamp_ms, message.key(), message.payload(), headers);
+}
+
+fn unread(topic: &str, error: &KafkaError) -> Unread {
+    Unread(format!("topic {topic}: {error}"))
+}
