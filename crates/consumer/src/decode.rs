@@ -32,9 +32,17 @@ pub struct DataError {
 }
 
 impl DataError {
-    /// A row whose values have more bytes than `consumer.row_bytes_max`.
-    pub fn too_large(bytes: usize, bytes_max: usize) -> Self {
-        Class::Value.error(format!("the row has {bytes} bytes, consumer.row_bytes_max is {bytes_max}"))
+    /// The class and the reason with each number replaced by `#`: errors of one kind differ in places, sizes and times.
+    pub fn kind(&self) -> String {
+        let mut kind = format!("{} ", self.class.name());
+        for c in self.reason.chars() {
+            match c {
+                '0'..='9' if kind.ends_with('#') => {}
+                '0'..='9' => kind.push('#'),
+                c => kind.push(c),
+            }
+        }
+        kind
     }
 }
 
@@ -146,6 +154,29 @@ impl Decoder {
             rows.pop(start);
         }
         filled.map(|()| Decoded::Row)
+    }
+
+    /// As [`Decoder::decode`]; a row whose values have more than `bytes_max` bytes is an error as well.
+    ///
+    /// # Errors
+    /// [`DataError`]; `rows` is as before.
+    pub fn decode_within(
+        &mut self,
+        bytes_max: usize,
+        plan: &Plan,
+        message: &Message<'_>,
+        now_ms: i64,
+        rows: &mut Rows,
+    ) -> Result<Decoded, DataError> {
+        let before = rows.bytes.len();
+        let decoded = self.decode(plan, message, now_ms, rows)?;
+        let bytes = rows.bytes.len() - before;
+        if bytes > bytes_max {
+            rows.pop(before);
+            let reason = format!("the row has {bytes} bytes, consumer.row_bytes_max is {bytes_max}");
+            return Err(Class::Value.error(reason));
+        }
+        Ok(decoded)
     }
 
     fn fill(&mut self, plan: &Plan, message: &Message<'_>, rows: &mut Rows) -> Result<(), DataError> {

@@ -38,7 +38,7 @@ pub(super) fn sample(
             let plan = plan.of(&message);
             if plan.deletes {
                 let mut rows = Rows::new(plan.width());
-                match decoder.decode(plan, &message, now_ms, &mut rows) {
+                match decoder.decode_within(settings.row_bytes_max, plan, &message, now_ms, &mut rows) {
                     Ok(_) => count.deletes += 1,
                     Err(error) => count.dead(&message, &error),
                 }
@@ -46,16 +46,8 @@ pub(super) fn sample(
             }
             let rows = batcher.rows(0);
             let before = rows.bytes.len();
-            match decoder.decode(plan, &message, now_ms, rows) {
-                Ok(Decoded::Row) => {
-                    let size = rows.bytes.len() - before;
-                    if size > settings.row_bytes_max {
-                        rows.pop(before);
-                        count.dead(&message, &DataError::too_large(size, settings.row_bytes_max));
-                    } else {
-                        batcher.pushed(0, 0, before, origin(chunk, place, run.partition));
-                    }
-                }
+            match decoder.decode_within(settings.row_bytes_max, plan, &message, now_ms, rows) {
+                Ok(Decoded::Row) => batcher.pushed(0, 0, before, origin(chunk, place, run.partition)),
                 Ok(Decoded::Expired) => count.expired += 1,
                 Err(error) => count.dead(&message, &error),
             }
@@ -100,7 +92,7 @@ struct Count {
 impl Count {
     fn dead(&mut self, message: &Message<'_>, error: &DataError) {
         self.dead_letters += 1;
-        let kind = kind(error);
+        let kind = error.kind();
         let known = self.reasons.iter().position(|(known, _)| *known == kind);
         match known.or_else(|| (self.reasons.len() > REASONS_MAX).then_some(REASONS_MAX)) {
             Some(place) => self.reasons[place].1.count += 1,
@@ -184,19 +176,6 @@ fn server_row_bytes(plan: &Plan, cells: &[CellValue<'_>]) -> usize {
         };
     }
     size
-}
-
-// Reasons that differ in numbers only are of one kind: places in the message, sizes, times.
-fn kind(error: &DataError) -> String {
-    let mut kind = format!("{} ", error.class.name());
-    for c in error.reason.chars() {
-        match c {
-            '0'..='9' if kind.ends_with('#') => {}
-            '0'..='9' => kind.push('#'),
-            c => kind.push(c),
-        }
-    }
-    kind
 }
 
 fn bytes(cell: CellValue<'_>) -> &[u8] {

@@ -164,3 +164,29 @@ fn a_row_is_bounded_and_those_before_it_do_not_count() {
         assert_eq!(decoded, Ok(Decoded::Row));
     }
 }
+
+#[test]
+fn a_row_above_the_limit_of_the_settings_leaves_nothing_behind() {
+    let plan = plan("", "id = \"id\"\na = \"a\"\n");
+    let mut rows = Rows::new(plan.width());
+    let mut decode = |value: &str| {
+        let decoded = Decoder::default().decode_within(20, &plan, &message(value.as_bytes()), NOW, &mut rows);
+        (decoded, rows.len(), rows.bytes.len())
+    };
+    // The key, the text, and a WRITETIME of eight bytes.
+    assert_eq!(decode(r#"{"id":"i","a":"12345678901"}"#), (Ok(Decoded::Row), 1, 20));
+    let (refused, rows, bytes) = decode(r#"{"id":"i","a":"123456789012"}"#);
+    let error = refused.unwrap_err();
+    assert_eq!(error.reason, "the row has 21 bytes, consumer.row_bytes_max is 20");
+    assert_eq!((rows, bytes), (1, 20), "the row before it");
+}
+
+#[test]
+fn errors_that_differ_in_numbers_only_are_of_one_kind() {
+    let error = |class, reason: &str| DataError { class, reason: reason.to_owned() };
+    let at = |byte: u32| error(Class::Json, &format!("not JSON: byte {byte}: expected a value")).kind();
+    assert_eq!(at(7), "json not JSON: byte #: expected a value");
+    assert_eq!(at(7), at(1_234));
+    assert_ne!(at(7), error(Class::Json, "not JSON: byte 7: the end").kind());
+    assert_ne!(error(Class::Value, "x").kind(), error(Class::Key, "x").kind());
+}

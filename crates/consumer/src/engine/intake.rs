@@ -8,7 +8,7 @@ use tracing::warn;
 
 use super::Engine;
 use crate::batch::Origin;
-use crate::decode::{DataError, Decoded};
+use crate::decode::Decoded;
 use crate::ledger::Joint;
 use crate::message::{Chunk, Partition};
 use crate::receive::Delivery;
@@ -52,18 +52,12 @@ impl Engine {
         let plan = deletes.unwrap_or(route);
         let rows = self.batcher.rows(plan);
         let before = rows.bytes.len();
-        let decoded = self.decoder.decode(&self.targets[plan].plan, &message, now_ms, rows);
+        let bytes_max = self.settings.consumer.row_bytes_max;
+        let decoded = self.decoder.decode_within(bytes_max, &self.targets[plan].plan, &message, now_ms, rows);
         match decoded {
             Ok(Decoded::Row) => {
-                let size = rows.bytes.len() - before;
-                let largest = self.settings.consumer.row_bytes_max;
-                if size > largest {
-                    rows.pop(before);
-                    self.bury(plan, origin, DataError::too_large(size, largest));
-                } else {
-                    let group = self.replicas[plan].group(rows, &self.targets[plan].plan.partition_key);
-                    self.batcher.pushed(plan, group, before, origin);
-                }
+                let group = self.replicas[plan].group(rows, &self.targets[plan].plan.partition_key);
+                self.batcher.pushed(plan, group, before, origin);
             }
             Ok(Decoded::Expired) => {
                 self.progress.expired(origin.partition);
