@@ -6,9 +6,10 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use consumer::{Settings, Sink};
-use service::config::{self, ConfigError};
+use service::config::ConfigError;
 use service::telemetry;
+
+use crate::settings;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -54,16 +55,8 @@ pub(crate) struct Arguments {
 /// The configuration cannot be used.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
     telemetry::init_with("off");
-    let mut settings: Settings = config::load()?;
-    settings.consumer.check()?;
-    if settings.consumer.sink == Sink::Csv {
-        let why = "consumer.sink = \"csv\": check compares routes with Cassandra's tables, and CSV files have none; \
-                   set it to cassandra for the check (TRIBUTARY__CONSUMER__SINK=cassandra)";
-        return Err(ConfigError::Section(why.to_owned()).into());
-    }
-    if let Some(routes) = arguments.routes {
-        settings.consumer.routes = routes;
-    }
+    let settings = settings::of_consumer(arguments.routes)?;
+    settings::of_tables(&settings, "check compares routes with Cassandra's tables")?;
     let sample = usize::try_from(arguments.sample).context("--sample")?;
     let checked = consumer::check::check(&settings, sample).await;
     // A refused user is a matter of the settings.

@@ -4,6 +4,8 @@
 
 mod check;
 mod demo;
+mod print;
+mod settings;
 
 use std::process::ExitCode;
 

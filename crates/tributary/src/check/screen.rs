@@ -1,14 +1,16 @@
 //! A report -> text for a person, and the JSON object for a script.
 
-use std::fmt::Write;
-
 use consumer::check::{Finding, Report, RouteReport, Sample, Server, Spread, Thresholds};
 use serde::Serialize;
+
+use crate::print::{counted, line, safe};
 
 /// Columns that are named as a row's tombstones at most.
 const NULL_COLUMNS_SHOWN: usize = 5;
 /// Reasons for dead letters that are shown at most.
 const REASONS_SHOWN: usize = 5;
+/// Bytes of a reason that are shown; it may quote the message.
+const REASON_BYTES_MAX: usize = 500;
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -45,11 +47,6 @@ pub(super) fn text(report: &Report) -> String {
         ),
     );
     text
-}
-
-fn line(text: &mut String, arguments: std::fmt::Arguments<'_>) {
-    // Writing to a string cannot fail.
-    let _ = writeln!(text, "{arguments}");
 }
 
 fn server(text: &mut String, name: &str, server: &Server) {
@@ -95,7 +92,11 @@ fn one_sample(text: &mut String, sample: &Sample, thresholds: &Thresholds) {
             text,
             format_args!(
                 "             {} x {}: {} (partition {}, offset {})",
-                reason.count, reason.class, reason.reason, reason.partition, reason.offset
+                reason.count,
+                reason.class,
+                safe(&reason.reason, REASON_BYTES_MAX),
+                reason.partition,
+                reason.offset
             ),
         );
     }
@@ -163,10 +164,6 @@ fn findings(text: &mut String, title: &str, findings: &[Finding]) {
     for finding in findings {
         line(text, format_args!("  {finding}"));
     }
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
