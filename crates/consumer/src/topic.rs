@@ -8,7 +8,7 @@ use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 use service::kafka::{self, Cluster};
@@ -91,6 +91,62 @@ impl Topics {
         Ok(ranges)
     }
 
+    /// The first offset of each partition whose message is of this time or later, in milliseconds since 1970; the end where
+    /// there is none.
+    ///
+    /// # Errors
+    /// The broker does not answer.
+    pub fn offsets_at(&self, topic: &str, time_ms: i64) -> Result<BTreeMap<i32, i64>, Unread> {
+        let mut list = TopicPartitionList::new();
+        for number in self.partitions.get(topic).into_iter().flatten() {
+            let added = list.add_partition_offset(topic, *number, Offset::Offset(time_ms));
+            added.map_err(|error| unread(topic, &error))?;
+        }
+        let found = self.consumer.offsets_for_times(list, PATIENCE).map_err(|error| unread(topic, &error))?;
+        let ends = self.ranges(topic)?;
+        let offset = |number: i32, offset: Offset| match offset {
+            Offset::Offset(offset) => Some((number, offset)),
+            _ => ends.get(&number).map(|range| (number, range.end)),
+        };
+        Ok(found.elements().iter().filter_map(|found| offset(found.partition(), found.offset())).collect())
+    }
+
+    /// What a group has committed, where it has. The group is asked and not joined.
+    ///
+    /// # Errors
+    /// The broker does not answer.
+    pub fn committed(
+        &self,
+        settings: &kafka::Settings,
+        group: &str,
+        topic: &str,
+    ) -> Result<BTreeMap<i32, i64>, Unread> {
+        let mut client = settings.client(group);
+        client.set("group.id", group).set("enable.auto.commit", "false");
+        let client: BaseConsumer<Cluster> =
+            client.create_with_context(Cluster::default()).map_err(|error| unread(topic, &error))?;
+        let mut list = TopicPartitionList::new();
+        for number in self.partitions.get(topic).into_iter().flatten() {
+            list.add_partition(topic, *number);
+        }
+        let asked_at = Instant::now();
+        let committed = loop {
+            match client.committed_offsets(list.clone(), PATIENCE) {
+                // A group's coordinator is found, or moves, when the group is first asked for.
+                Err(error) if is_about_the_coordinator(&error) && asked_at.elapsed() < PATIENCE => {
+                    drop(client.poll(Duration::from_millis(100)));
+                }
+                answer => break answer.map_err(|error| unread(topic, &error))?,
+            }
+        };
+        let offset = |number: i32, offset: Offset| match offset {
+            Offset::Offset(offset) => Some((number, offset)),
+            _ => None,
+        };
+        let offsets = committed.elements();
+        Ok(offsets.iter().filter_map(|found| offset(found.partition(), found.offset())).collect())
+    }
+
     /// Hands the messages of these offsets to `take`, in the order of each partition, until it breaks. Offsets that are
     /// gone (by compaction, or markers of transactions) are passed over.
     ///
@@ -116,7 +172,6 @@ impl Topics {
             match self.consumer.poll(Duration::from_millis(100)) {
                 // What arrives after its partition's end is newer than what was asked for.
                 Some(Ok(message)) if open.contains(&message.partition()) => {
-                    heard_at = Instant::now();
                     let end = ranges.get(&message.partition()).map_or(0, |range| range.end);
                     if message.offset() + 1 >= end {
                         open.remove(&message.partition());
@@ -124,6 +179,8 @@ impl Topics {
                     if message.offset() < end && take(&message).is_break() {
                         break;
                     }
+                    // Not before: who takes them may have made the broker wait.
+                    heard_at = Instant::now();
                 }
                 Some(Err(KafkaError::PartitionEOF(number))) => {
                     heard_at = Instant::now();
@@ -146,6 +203,19 @@ pub(crate) fn push(chunk: &mut Chunk, partition: Partition, message: &BorrowedMe
     let headers = kafka::headers(message);
     let timestamp_ms = message.timestamp().to_millis();
     chunk.push(partition, message.offset(), timestamp_ms, message.key(), message.payload(), headers);
+}
+
+fn is_about_the_coordinator(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator};
+    let code = error.rdkafka_error_code();
+    matches!(code, Some(CoordinatorLoadInProgress | CoordinatorNotAvailable | NotCoordinator))
+}
+
+impl Unread {
+    /// For another reason.
+    pub(crate) fn because(error: &impl std::fmt::Display) -> Self {
+        Self(error.to_string())
+    }
 }
 
 fn unread(topic: &str, error: &KafkaError) -> Unread {
