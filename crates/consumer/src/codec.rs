@@ -10,6 +10,7 @@ mod nested;
 mod number;
 mod order;
 mod scalar;
+mod show;
 mod time;
 mod vint;
 

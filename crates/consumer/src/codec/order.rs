@@ -171,7 +171,8 @@ fn vectors(mut left: &[u8], mut right: &[u8], element: &Codec) -> Ordering {
     Ordering::Equal
 }
 
-fn component<'a>(bytes: &mut &'a [u8], element: &Codec) -> Option<&'a [u8]> {
+/// The next element of a vector.
+pub(super) fn component<'a>(bytes: &mut &'a [u8], element: &Codec) -> Option<&'a [u8]> {
     let length = match element.fixed_length() {
         Some(length) => length,
         None => usize::try_from(vint::read_unsigned(bytes)?).ok()?,
@@ -179,8 +180,8 @@ fn component<'a>(bytes: &mut &'a [u8], element: &Codec) -> Option<&'a [u8]> {
     split(bytes, length)
 }
 
-// What comes after a length; the inner `None` is null.
-fn sized<'a>(bytes: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
+/// What comes after a length; the inner `None` is null.
+pub(super) fn sized<'a>(bytes: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     *bytes = rest;
     match usize::try_from(i32::from_be_bytes(*length)) {

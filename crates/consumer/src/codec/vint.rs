@@ -29,6 +29,12 @@ pub(super) fn read_unsigned(bytes: &mut &[u8]) -> Option<u64> {
     Some(following.iter().fold(own, |value, byte| value << 8 | u64::from(*byte)))
 }
 
+/// As [`read_unsigned`], of a number that [`signed`] has written.
+pub(super) fn read_signed(bytes: &mut &[u8]) -> Option<i64> {
+    let zigzag = read_unsigned(bytes)?;
+    Some((zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,7 +68,9 @@ mod tests {
         // The protocol's own example, section 3: 0 -> 0, -1 -> 1, 1 -> 2, -2 -> 3, 2 -> 4.
         for (value, zigzag) in [(0, 0), (-1, 1), (1, 2), (-2, 3), (2, 4), (-64, 127), (63, 126)] {
             assert_eq!(signed(value), [zigzag], "{value}");
+            assert_eq!(read_signed(&mut &[zigzag][..]), Some(value));
         }
         assert_eq!(signed(i64::MIN), [0xff; 9]);
+        assert_eq!(read_signed(&mut &[0xff; 9][..]), Some(i64::MIN));
     }
 }
