@@ -15,6 +15,7 @@ pub mod decode;
 pub mod engine;
 pub mod horizon;
 pub mod json;
+pub mod key;
 pub mod ledger;
 pub mod marker;
 pub mod message;

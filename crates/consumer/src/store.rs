@@ -6,6 +6,7 @@
 pub(crate) mod commit_log;
 mod error;
 mod metadata;
+mod read;
 pub(crate) mod server;
 mod values;
 
@@ -27,6 +28,7 @@ use secrecy::ExposeSecret;
 use uuid::Uuid;
 
 pub use error::{ConnectError, WriteError};
+pub use read::{Found, FoundRow, Select, Selected};
 
 use crate::horizon::Answer;
 use crate::plan::Plan;
