@@ -5,6 +5,7 @@
 //! written, the [`horizon`] says what is durable, and only that is committed. What can never become a row goes to
 //! [`dead_letter`]. The [`engine`] owns these parts and their order. The [`csv_sink`] is the same way into files.
 
+pub mod audit;
 pub mod backoff;
 pub mod batch;
 pub mod check;

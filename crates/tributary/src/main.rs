@@ -2,6 +2,7 @@
 //!
 //! A subcommand is a module with its `Arguments` and its `run`, and one line in [`Command`].
 
+mod audit;
 mod check;
 mod demo;
 mod print;
@@ -15,7 +16,8 @@ const EXAMPLES: &str = "\
 Examples:
   tributary demo                  the whole pipeline in one process, until Ctrl-C
   tributary demo --seconds 10     the same for ten seconds
-  tributary check                 what is wrong with the routes, before the consumer starts";
+  tributary check                 what is wrong with the routes, before the consumer starts
+  tributary audit --since 1h      which messages of the last hour are not in their tables";
 
 #[derive(Parser)]
 #[command(
@@ -37,6 +39,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Compare the routes with the live tables and topics, and try them on a sample of the messages
     Check(check::Arguments),
+    /// Compare the tables with the topics, message by message: what is missing, stale or different
+    Audit(audit::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
         match arguments.command {
             Command::Demo(arguments) => demo::run(arguments).await.map(|()| 0),
             Command::Check(arguments) => check::run(arguments).await,
+            Command::Audit(arguments) => audit::run(arguments).await,
         }
     });
     let code = match &outcome {
@@ -86,6 +91,14 @@ mod tests {
     fn a_demo_of_no_seconds_is_refused() {
         assert!(Arguments::try_parse_from(["tributary", "demo", "--seconds", "1", "--json"]).is_ok());
         assert!(Arguments::try_parse_from(["tributary", "demo", "--seconds", "0"]).is_err());
+    }
+
+    #[test]
+    fn an_audit_begins_at_a_time_or_at_an_offset() {
+        for since in ["2h", "2026-11-22T00:00:00Z", "17"] {
+            assert!(Arguments::try_parse_from(["tributary", "audit", "--since", since]).is_ok(), "{since}");
+        }
+        assert!(Arguments::try_parse_from(["tributary", "audit", "--since", "yesterday"]).is_err());
     }
 
     #[test]

@@ -93,4 +93,8 @@ async fn one_message_fills_a_column_of_each_type() {
     let found: Vec<_> = rows[0].iter().zip(COLUMNS).map(|(cell, column)| (column.0, text(cell))).collect();
     let expected: Vec<_> = COLUMNS.iter().map(|(name, _, _, json)| (*name, (*json).to_owned())).collect();
     assert_eq!(found, expected);
+
+    // Reading them back as bytes: each is what the message would write again.
+    let (code, report, _) = crate::audit::audit(&world, &[], &[]);
+    assert_eq!(code, 0, "{report}");
 }

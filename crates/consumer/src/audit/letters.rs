@@ -1,0 +1,83 @@
+//! A topic's dead letters -> which of its messages have one, or had one that was purged.
+//!
+//! Only the keys are looked at, `group/topic/partition/offset/keyspace.table`, and whether there is a value.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use rdkafka::message::Message as _;
+
+use crate::dead_letter::SUFFIX;
+use crate::topic::{Topics, Unread};
+
+/// What is known of a message's dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Letter {
+    /// It is there.
+    Waiting,
+    /// It was removed.
+    Purged,
+}
+
+/// The dead letters of one topic and group: by table, partition and offset.
+#[derive(Debug, Default)]
+pub(crate) struct Letters(HashMap<(usize, i32, i64), Letter>);
+
+impl Letters {
+    /// Reads them all; `tables` are the names that a letter may be of.
+    ///
+    /// # Errors
+    /// The broker does not answer.
+    pub(crate) fn read(topics: &Topics, group: &str, topic: &str, tables: &[String]) -> Result<Self, Unread> {
+        let mut letters = Self::default();
+        let of = format!("{topic}{SUFFIX}");
+        topics.read(&of, &topics.ranges(&of)?, |message| {
+            let key = message.key().and_then(|key| std::str::from_utf8(key).ok());
+            let letter = if message.payload().is_some() { Letter::Waiting } else { Letter::Purged };
+            letters.add(key.and_then(|key| origin(key, group, topic)), letter, tables);
+            ControlFlow::Continue(())
+        })?;
+        Ok(letters)
+    }
+
+    fn add(&mut self, origin: Option<(i32, i64, &str)>, letter: Letter, tables: &[String]) {
+        let Some((partition, offset, table)) = origin else { return };
+        let Some(table) = tables.iter().position(|known| known == table) else { return };
+        self.0.insert((table, partition, offset), letter);
+    }
+
+    /// The letter of a message that should be in that table.
+    pub(crate) fn get(&self, table: usize, partition: i32, offset: i64) -> Option<Letter> {
+        self.0.get(&(table, partition, offset)).copied()
+    }
+}
+
+// Partition, offset and table of a letter of this group and topic. A group's name may have slashes.
+fn origin<'a>(key: &'a str, group: &str, topic: &str) -> Option<(i32, i64, &'a str)> {
+    let rest = key.strip_prefix(group)?.strip_prefix('/')?.strip_prefix(topic)?.strip_prefix('/')?;
+    let mut parts = rest.splitn(3, '/');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_is_of_its_group_topic_and_table() {
+        let of = |key| origin(key, "my/group", "orders");
+        assert_eq!(of("my/group/orders/3/77/shop.orders"), Some((3, 77, "shop.orders")));
+        for other in
+            ["my/orders/3/77/shop.orders", "my/group/orders-eu/3/77/shop.orders", "my/group/orders/x/7/t"]
+        {
+            assert_eq!(of(other), None, "{other}");
+        }
+        let tables = ["shop.by_day".to_owned(), "shop.orders".to_owned()];
+        let mut letters = Letters::default();
+        letters.add(of("my/group/orders/3/77/shop.orders"), Letter::Waiting, &tables);
+        letters.add(of("my/group/orders/3/78/shop.gone"), Letter::Waiting, &tables);
+        assert_eq!((letters.get(1, 3, 77), letters.get(0, 3, 77)), (Some(Letter::Waiting), None));
+        letters.add(of("my/group/orders/3/77/shop.orders"), Letter::Purged, &tables);
+        assert_eq!(letters.get(1, 3, 77), Some(Letter::Purged));
+    }
+}
