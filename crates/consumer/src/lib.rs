@@ -14,6 +14,7 @@ pub mod csv_sink;
 pub mod dead_letter;
 pub mod decode;
 pub mod engine;
+pub mod explain;
 pub mod horizon;
 pub mod json;
 pub mod key;

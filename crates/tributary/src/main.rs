@@ -5,6 +5,7 @@
 mod audit;
 mod check;
 mod demo;
+mod explain;
 mod print;
 mod settings;
 
@@ -17,7 +18,8 @@ Examples:
   tributary demo                  the whole pipeline in one process, until Ctrl-C
   tributary demo --seconds 10     the same for ten seconds
   tributary check                 what is wrong with the routes, before the consumer starts
-  tributary audit --since 1h      which messages of the last hour are not in their tables";
+  tributary audit --since 1h      which messages of the last hour are not in their tables
+  tributary explain weather:0:17  what became of one message, and why";
 
 #[derive(Parser)]
 #[command(
@@ -41,6 +43,8 @@ enum Command {
     Check(check::Arguments),
     /// Compare the tables with the topics, message by message: what is missing, stale or different
     Audit(audit::Arguments),
+    /// Show one message, what the routes make of it, and what is in the table
+    Explain(explain::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
             Command::Demo(arguments) => demo::run(arguments).await.map(|()| 0),
             Command::Check(arguments) => check::run(arguments).await,
             Command::Audit(arguments) => audit::run(arguments).await,
+            Command::Explain(arguments) => explain::run(arguments).await,
         }
     });
     let code = match &outcome {
@@ -99,6 +104,14 @@ mod tests {
             assert!(Arguments::try_parse_from(["tributary", "audit", "--since", since]).is_ok(), "{since}");
         }
         assert!(Arguments::try_parse_from(["tributary", "audit", "--since", "yesterday"]).is_err());
+    }
+
+    #[test]
+    fn a_message_is_named_by_topic_partition_and_offset() {
+        assert!(Arguments::try_parse_from(["tributary", "explain", "weather:0:17"]).is_ok());
+        for wrong in ["weather", "weather:0", "weather:x:17", ":0:17", "weather:0:-1"] {
+            assert!(Arguments::try_parse_from(["tributary", "explain", wrong]).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod check;
 mod csv;
 mod datasets;
 mod errors;
+mod explain;
 mod faults;
 mod first;
 mod logs;

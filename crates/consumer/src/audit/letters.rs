@@ -2,10 +2,11 @@
 //!
 //! Only the keys are looked at, `group/topic/partition/offset/keyspace.table`, and whether there is a value.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
-use rdkafka::message::Message as _;
+use rdkafka::message::{BorrowedMessage, Message as _};
+use service::kafka;
 
 use crate::dead_letter::SUFFIX;
 use crate::topic::{Topics, Unread};
@@ -46,10 +47,44 @@ impl Letters {
         self.0.insert((table, partition, offset), letter);
     }
 
+    /// The letters of one message, as they are on their topic: their tables and, where they were not purged, why.
+    ///
+    /// # Errors
+    /// The broker does not answer.
+    pub(crate) fn reasons(
+        topics: &Topics,
+        group: &str,
+        topic: &str,
+        place: (i32, i64),
+    ) -> Result<BTreeMap<String, Option<String>>, Unread> {
+        let mut reasons = BTreeMap::new();
+        let of = format!("{topic}{SUFFIX}");
+        topics.read(&of, &topics.ranges(&of)?, |message| {
+            let key = message.key().and_then(|key| std::str::from_utf8(key).ok());
+            if let Some((partition, offset, table)) = key.and_then(|key| origin(key, group, topic))
+                && (partition, offset) == place
+            {
+                let reason = message.payload().map(|_| reason(message));
+                reasons.insert(table.to_owned(), reason);
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(reasons)
+    }
+
     /// The letter of a message that should be in that table.
     pub(crate) fn get(&self, table: usize, partition: i32, offset: i64) -> Option<Letter> {
         self.0.get(&(table, partition, offset)).copied()
     }
+}
+
+fn reason(letter: &BorrowedMessage<'_>) -> String {
+    let of = |name: &str| {
+        let headers = kafka::headers(letter).filter(|(known, _)| *known == name.as_bytes());
+        headers.last().and_then(|(_, value)| value).map(|value| String::from_utf8_lossy(value).into_owned())
+    };
+    let unknown = || "unknown".to_owned();
+    format!("{}: {}", of("class").unwrap_or_else(unknown), of("reason").unwrap_or_else(unknown))
 }
 
 // Partition, offset and table of a letter of this group and topic. A group's name may have slashes.
