@@ -105,8 +105,8 @@ async fn drain_once(kafka: &Kafka, database: &Database, messages: &Messages) -> 
     })
 }
 
-// The first look that saw rows, with their number, and the one that saw all.
-fn drained(child: Child, count: u64) -> Result<(Child, (Instant, u64), Instant)> {
+/// The first look that saw rows, with their number, and the one that saw all.
+pub(crate) fn drained(child: Child, count: u64) -> Result<(Child, (Instant, u64), Instant)> {
     let first = child.wait("the first row", Duration::from_secs(60), |child| {
         Ok(stored(child)?.filter(|rows| *rows > 0).map(|rows| (Instant::now(), rows)))
     })?;

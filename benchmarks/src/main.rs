@@ -2,6 +2,7 @@
 //!
 //! Figures are of this machine and this build; docs/benchmarks.md tells what each one measures.
 
+mod audit;
 mod child;
 mod csv;
 mod database;
@@ -42,6 +43,8 @@ struct Arguments {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Name {
+    /// The topic compared with the table, message by message
+    Audit,
     /// The topic into CSV files, then the same across three kills
     Csv,
     /// JSON bytes to CQL cells on one thread, without servers
@@ -79,6 +82,7 @@ fn run(arguments: &Arguments) -> Result<Report> {
     // The bare driver moves more on one thread than on a pool, and so does the consumer.
     let one_thread = || Builder::new_current_thread().enable_all().build().context("start the runtime");
     match arguments.name {
+        Name::Audit => one_thread()?.block_on(audit::run(rows(1_000_000), runs)),
         Name::Csv => csv::run(rows(2_000_000), runs),
         Name::Decode => decode::run(rows(1_000_000), runs),
         Name::Drain => one_thread()?.block_on(drain::run(rows(1_000_000), runs)),

@@ -24,6 +24,8 @@ pub(crate) struct Arguments {
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Name {
+    /// The topic compared with the table, message by message
+    Audit,
     /// The topic into CSV files, then the same across three kills
     Csv,
     /// JSON bytes to CQL cells on one thread, without servers
@@ -39,12 +41,13 @@ enum Name {
 }
 
 impl Name {
-    // The service that it runs beside itself: package and binary.
-    fn service(self) -> Option<(&'static str, &'static str)> {
+    // What it runs beside itself: packages and binaries.
+    fn services(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::Decode | Self::Floor => None,
-            Self::Csv | Self::Drain | Self::Latency => Some(("consumer", "consumer")),
-            Self::Faker => Some(("producers", "faker")),
+            Self::Decode | Self::Floor => &[],
+            Self::Csv | Self::Drain | Self::Latency => &[("consumer", "consumer")],
+            Self::Audit => &[("consumer", "consumer"), ("tributary", "tributary")],
+            Self::Faker => &[("producers", "faker")],
         }
     }
 }
@@ -53,8 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.name != Name::Decode {
         step::servers()?;
     }
-    let binaries: Vec<_> =
-        [("benchmarks", "benchmarks")].into_iter().chain(arguments.name.service()).collect();
+    let binaries = [&[("benchmarks", "benchmarks")], arguments.name.services()].concat();
     step::build(step::SHIPPED, &binaries)?;
     let name = arguments.name.to_possible_value().context("every benchmark has a name")?;
     let mut words = vec![name.get_name().to_owned()];
