@@ -5,13 +5,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use testbed::{Kafka, Service};
+use testbed::{Kafka, Service, cpu_s, peak_rss_mb};
 
 use crate::child::LOOK_EVERY;
 use crate::database::{self, Database};
 use crate::drain;
 use crate::messages::Messages;
-use crate::process;
 use crate::report::{Figures, Report, as_figure, grouped, highest, median, rounded, table};
 use crate::topic;
 
@@ -66,8 +65,8 @@ fn audit(kafka: &Kafka, database: &Database, folder: &Path, rows: u32) -> Result
     let (mut cpu_s, mut peak_rss_mb) = (0.0, 0.0);
     let code = loop {
         if let Some(pid) = audit.pid() {
-            cpu_s = process::cpu_s(pid).unwrap_or(cpu_s);
-            peak_rss_mb = process::peak_rss_mb(pid).unwrap_or(peak_rss_mb);
+            cpu_s = cpu_s(pid).unwrap_or(cpu_s);
+            peak_rss_mb = peak_rss_mb(pid).unwrap_or(peak_rss_mb);
         }
         if let Some(code) = audit.wait(LOOK_EVERY) {
             break code;
