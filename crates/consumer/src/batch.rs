@@ -63,6 +63,14 @@ pub struct Origin {
     pub span: SpanId,
 }
 
+impl Origin {
+    /// Of a row that no ledger waits for.
+    pub fn alone(chunk: &Arc<Chunk>, place: usize, partition: Partition) -> Self {
+        let (span, _) = Ledger::default().begin(partition, 0, 1, 1);
+        Self { chunk: Arc::clone(chunk), place, partition, span }
+    }
+}
+
 impl Batch {
     /// Whether the ledger still waits for one of the messages: those of one partition may be void, and the rest not.
     pub fn is_current(&self, ledger: &Ledger) -> bool {

@@ -13,9 +13,11 @@ use uuid::Uuid;
 
 use crate::backoff::Backoff;
 use crate::batch::Batch;
+use crate::decode::{Class, DataError};
 use crate::plan::Plan;
 use crate::route::{Consistency, Route};
 use crate::routes::{Misfit, Target, targets};
+use crate::rows::CellValue;
 use crate::store::{Insert, Store};
 
 /// Suspects that are tried at once.
@@ -37,6 +39,25 @@ impl Suspect {
     /// A row that has just been refused.
     pub fn new(batch: Batch, reason: String) -> Self {
         Self { batch, reason, since: Instant::now() }
+    }
+
+    /// What is wrong with it, once that is known: its table refuses it.
+    pub fn error(&self, plan: &Plan) -> DataError {
+        let (reason, largest) = (&self.reason, self.largest_cell(plan));
+        DataError {
+            class: Class::Refused,
+            reason: format!("{} refused the row: {reason}{largest}", plan.table),
+        }
+    }
+
+    // Oversized keys are what servers refuse most; their message does not name the column.
+    fn largest_cell(&self, plan: &Plan) -> String {
+        let size = |cell: CellValue<'_>| if let CellValue::Bytes(bytes) = cell { bytes.len() } else { 0 };
+        let sizes = self.batch.rows.row(0).map(size).zip(&plan.columns);
+        sizes
+            .max_by_key(|(size, _)| *size)
+            .map(|(size, column)| format!(" (largest cell: {}, {size} bytes)", column.name))
+            .unwrap_or_default()
     }
 
     /// How long it has been waiting for a verdict.

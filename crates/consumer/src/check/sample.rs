@@ -8,8 +8,7 @@ use std::sync::Arc;
 use super::report::{Reason, Sample, Spread};
 use crate::batch::{Batch, Batcher, Limits, Origin, Shape};
 use crate::decode::{DataError, Decoded, Decoder};
-use crate::ledger::Ledger;
-use crate::message::{Chunk, Message, Partition};
+use crate::message::{Chunk, Message};
 use crate::plan::Plan;
 use crate::rows::{CellValue, Rows};
 use crate::schema::Role;
@@ -47,7 +46,7 @@ pub(super) fn sample(
             let rows = batcher.rows(0);
             let before = rows.bytes.len();
             match decoder.decode_within(settings.row_bytes_max, plan, &message, now_ms, rows) {
-                Ok(Decoded::Row) => batcher.pushed(0, 0, before, origin(chunk, place, run.partition)),
+                Ok(Decoded::Row) => batcher.pushed(0, 0, before, Origin::alone(chunk, place, run.partition)),
                 Ok(Decoded::Expired) => count.expired += 1,
                 Err(error) => count.dead(&message, &error),
             }
@@ -63,12 +62,6 @@ pub(super) fn sample(
         count.batch(plan, &batch, only);
     }
     count.sample(plan)
-}
-
-// The batcher wants to know where a row came from; here nobody asks.
-fn origin(chunk: &Arc<Chunk>, place: usize, partition: Partition) -> Origin {
-    let (span, _) = Ledger::default().begin(partition, 0, 1, 1);
-    Origin { chunk: Arc::clone(chunk), place, partition, span }
 }
 
 #[derive(Default)]

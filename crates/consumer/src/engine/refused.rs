@@ -7,10 +7,8 @@ use tracing::debug;
 
 use super::{Engine, Settled};
 use crate::batch::{Batch, Origin};
-use crate::decode::{Class, DataError};
+use crate::decode::DataError;
 use crate::locked;
-use crate::plan::Plan;
-use crate::rows::CellValue;
 use crate::suspects::{Judge, Round, Suspect, Verdict};
 
 impl Engine {
@@ -75,7 +73,7 @@ impl Engine {
             }
             match verdict {
                 Verdict::Taken(at) => self.acknowledged(suspect.batch, at),
-                Verdict::Row => self.convict(suspect),
+                Verdict::Row => self.convict(&suspect),
                 Verdict::Open => {
                     stale |= limit.is_some_and(|limit| suspect.waits_for() >= limit);
                     self.suspects.push(suspect);
@@ -88,23 +86,11 @@ impl Engine {
         self.judge();
     }
 
-    fn convict(&mut self, Suspect { batch, reason, .. }: Suspect) {
+    fn convict(&mut self, suspect: &Suspect) {
+        let batch = &suspect.batch;
         let Some(origin) = batch.origins.first().cloned() else { return };
         // The cluster has taken another row since.
         *locked(&self.write_trouble) = None;
-        let plan = &self.targets[batch.plan].plan;
-        let largest = largest_cell(&batch, plan);
-        let reason = format!("{} refused the row: {reason}{largest}", plan.table);
-        self.bury(batch.plan, origin, DataError { class: Class::Refused, reason });
+        self.bury(batch.plan, origin, suspect.error(&self.targets[batch.plan].plan));
     }
-}
-
-// Oversized keys are what servers refuse most; their message does not name the column.
-fn largest_cell(batch: &Batch, plan: &Plan) -> String {
-    let size = |cell: CellValue<'_>| if let CellValue::Bytes(bytes) = cell { bytes.len() } else { 0 };
-    let sizes = batch.rows.row(0).map(size).zip(&plan.columns);
-    sizes
-        .max_by_key(|(size, _)| *size)
-        .map(|(size, column)| format!(" (largest cell: {}, {size} bytes)", column.name))
-        .unwrap_or_default()
 }

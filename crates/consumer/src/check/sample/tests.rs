@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::message::Partition;
 use crate::schema::{Column, CqlType, Native, Table};
 
 fn table() -> Table {
