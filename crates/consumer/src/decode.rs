@@ -32,18 +32,28 @@ pub struct DataError {
 }
 
 impl DataError {
-    /// The class and the reason with each number replaced by `#`: errors of one kind differ in places, sizes and times.
+    /// See [`kind`].
     pub fn kind(&self) -> String {
-        let mut kind = format!("{} ", self.class.name());
-        for c in self.reason.chars() {
-            match c {
-                '0'..='9' if kind.ends_with('#') => {}
-                '0'..='9' => kind.push('#'),
-                c => kind.push(c),
-            }
-        }
-        kind
+        kind(self.class.name(), &self.reason)
     }
+}
+
+/// A class and a reason with `#` for each number and for what stands between quotation marks: errors of one kind differ
+/// in places, sizes, times and the words of their messages.
+pub fn kind(class: &str, reason: &str) -> String {
+    let mut kind = format!("{class} ");
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    for c in reason.chars() {
+        let is_mark = c == '"' && !is_escaped;
+        is_escaped = is_quoted && c == '\\' && !is_escaped;
+        is_quoted ^= is_mark;
+        if is_mark || !(is_quoted || c.is_ascii_digit()) {
+            kind.push(c);
+        } else if !kind.ends_with('#') {
+            kind.push('#');
+        }
+    }
+    kind
 }
 
 /// Kinds of data errors.

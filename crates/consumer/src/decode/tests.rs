@@ -182,11 +182,16 @@ fn a_row_above_the_limit_of_the_settings_leaves_nothing_behind() {
 }
 
 #[test]
-fn errors_that_differ_in_numbers_only_are_of_one_kind() {
+fn errors_that_differ_in_numbers_and_quoted_words_only_are_of_one_kind() {
     let error = |class, reason: &str| DataError { class, reason: reason.to_owned() };
     let at = |byte: u32| error(Class::Json, &format!("not JSON: byte {byte}: expected a value")).kind();
     assert_eq!(at(7), "json not JSON: byte #: expected a value");
     assert_eq!(at(7), at(1_234));
     assert_ne!(at(7), error(Class::Json, "not JSON: byte 7: the end").kind());
     assert_ne!(error(Class::Value, "x").kind(), error(Class::Key, "x").kind());
+    let found = |words: &str| error(Class::Value, &format!("column n: found {words:?}, 7 times")).kind();
+    assert_eq!(found("seven"), "value column n: found \"#\", # times");
+    for words in ["a 1", "a \"quoted\" word", "\\", "\\\"", "7"] {
+        assert_eq!(found(words), found("seven"), "{words}");
+    }
 }
