@@ -1,8 +1,19 @@
 //! What can never become a row -> topic `<topic>.dlq`: the raw bytes, and in the headers why and from where.
 //!
 //! One dead letter is one key, `group/topic/partition/offset/keyspace.table`, on a compacted topic: a redelivered message
-//! that is refused again replaces its own dead letter, and not the one of another route's table. A dead letter is settled only when Kafka has acknowledged it; until
-//! then its message is not, so that nothing is lost when the topic is missing or full.
+//! that is refused again replaces its own dead letter, and not the one of another route's table. A dead letter is settled
+//! only when Kafka has acknowledged it; until then its message is not, so that nothing is lost when the topic is missing or
+//! full. A tombstone removes a letter: its row is durable by then, or an operator has purged it.
+//!
+//! [`Letter`] reads what is sent here, [`Fold`] tells which letters stand.
+
+mod fold;
+mod letter;
+mod letters;
+
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -18,8 +29,37 @@ use crate::decode::{DataError, writetime};
 use crate::message::Message;
 use crate::plan::Plan;
 
+pub use fold::{Address, Cause, Entry, Fold, Key, Select};
+pub use letter::{Letter, NoLetter};
+pub use letters::{Letters, Selected};
+
 /// Added to a topic's name.
 pub const SUFFIX: &str = ".dlq";
+
+/// Names of the headers, which [`Letter`] reads as well.
+mod header {
+    pub(super) const REASON: &str = "reason";
+    pub(super) const CLASS: &str = "class";
+    pub(super) const GROUP: &str = "group";
+    pub(super) const TABLE: &str = "table";
+    pub(super) const TOPIC: &str = "topic";
+    pub(super) const PARTITION: &str = "partition";
+    pub(super) const OFFSET: &str = "offset";
+    pub(super) const TIMESTAMP: &str = "timestamp";
+    pub(super) const WRITETIME: &str = "writetime";
+    pub(super) const MESSAGE_KEY: &str = "message-key";
+    /// `null` where the message had no value; the letter's own is empty then.
+    pub(super) const VALUE: &str = "value";
+    /// How many replays gave it another reason.
+    pub(super) const REPLAYS: &str = "replays";
+    /// Of a tombstone: what removed the letter.
+    pub(super) const BY: &str = "by";
+    /// Before the names of the message's own.
+    pub(super) const OWN: &str = "header.";
+}
+
+/// Letters that are on their way at once where many are sent.
+const SENT_AT_ONCE: usize = 256;
 
 /// The producer of dead letters.
 #[derive(Clone)]
@@ -29,13 +69,67 @@ pub struct DeadLetters {
     health: Health,
 }
 
-/// A dead letter on its way.
+/// A dead letter on its way, or the tombstone of one.
 #[derive(Debug, Clone)]
 pub struct DeadLetter {
     topic: String,
-    key: String,
+    /// `None`: as its key falls.
+    partition: Option<i32>,
+    key: Vec<u8>,
+    /// `None` is a tombstone.
     value: Option<Vec<u8>>,
     headers: OwnedHeaders,
+}
+
+/// Why a letter is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// Its row is durable, or has expired.
+    Replay,
+    /// An operator gave it up.
+    Purge,
+}
+
+impl DeadLetter {
+    /// The same letter once more, in the place of the one that stands, after a replay that failed for another reason.
+    pub fn again(letter: &Letter<'_>, error: &DataError) -> Self {
+        let mut headers = OwnedHeaders::new();
+        let mut add = |key: &str, value: Option<&[u8]>| {
+            headers = std::mem::take(&mut headers).insert(Header { key, value });
+        };
+        let replays = (letter.replays + 1).to_string();
+        add(header::REASON, Some(error.reason.as_bytes()));
+        add(header::CLASS, Some(error.class.name().as_bytes()));
+        add(header::REPLAYS, Some(replays.as_bytes()));
+        for (name, value) in letter.record.headers.iter() {
+            let name = String::from_utf8_lossy(name);
+            if ![header::REASON, header::CLASS, header::REPLAYS].contains(&name.as_ref()) {
+                add(&name, value);
+            }
+        }
+        Self {
+            topic: letter.record.topic.to_owned(),
+            partition: Some(letter.record.partition),
+            key: letter.record.key.unwrap_or_default().to_vec(),
+            value: Some(letter.record.value.unwrap_or_default().to_vec()),
+            headers,
+        }
+    }
+
+    /// What removes the letter of that key from that topic of dead letters.
+    pub fn removal(topic: &str, key: &Key, by: By) -> Self {
+        let by = match by {
+            By::Replay => "replay",
+            By::Purge => "purge",
+        };
+        Self {
+            topic: topic.to_owned(),
+            partition: Some(key.partition),
+            key: key.bytes.to_vec(),
+            value: None,
+            headers: OwnedHeaders::new().insert(Header { key: header::BY, value: Some(by) }),
+        }
+    }
 }
 
 impl DeadLetters {
@@ -59,33 +153,38 @@ impl DeadLetters {
         let mut add = |key: &str, value: &str| {
             headers = std::mem::take(&mut headers).insert(Header { key, value: Some(value) });
         };
-        add("reason", &error.reason);
-        add("class", error.class.name());
-        add("group", &self.group);
-        add("table", &plan.table);
-        add("topic", topic);
-        add("partition", &partition.to_string());
-        add("offset", &offset.to_string());
+        add(header::REASON, &error.reason);
+        add(header::CLASS, error.class.name());
+        add(header::GROUP, &self.group);
+        add(header::TABLE, &plan.table);
+        add(header::TOPIC, topic);
+        add(header::PARTITION, &partition.to_string());
+        add(header::OFFSET, &offset.to_string());
         if let Some(timestamp_ms) = message.timestamp_ms {
-            add("timestamp", &timestamp_ms.to_string());
+            add(header::TIMESTAMP, &timestamp_ms.to_string());
             // A field may be what is wrong with the message: then nobody knows.
             if plan.writetime.is_none() {
-                add("writetime", &writetime(timestamp_ms, *offset).to_string());
+                add(header::WRITETIME, &writetime(timestamp_ms, *offset).to_string());
             }
+        }
+        if message.value.is_none() {
+            add(header::VALUE, letter::NULL);
         }
         let mut headers = headers;
         if let Some(key) = message.key {
-            headers = headers.insert(Header { key: "message-key", value: Some(key) });
+            headers = headers.insert(Header { key: header::MESSAGE_KEY, value: Some(key) });
         }
         // The message's own headers, apart from ours by their prefix.
         for (name, value) in message.headers.iter() {
-            let name = format!("header.{}", String::from_utf8_lossy(name));
+            let name = format!("{}{}", header::OWN, String::from_utf8_lossy(name));
             headers = headers.insert(Header { key: &name, value });
         }
         DeadLetter {
             topic: format!("{topic}{SUFFIX}"),
-            key: key(&self.group, message, &plan.table),
-            value: message.value.map(<[u8]>::to_vec),
+            partition: None,
+            key: key(&self.group, message, &plan.table).into_bytes(),
+            // A tombstone here would say that the letter is removed.
+            value: Some(message.value.unwrap_or_default().to_vec()),
             headers,
         }
     }
@@ -94,9 +193,11 @@ impl DeadLetters {
     pub async fn send(&self, letter: DeadLetter, cancelled: CancellationToken) -> bool {
         let mut backoff = Backoff::default();
         loop {
-            let mut record = FutureRecord::to(&letter.topic).key(&letter.key).headers(letter.headers.clone());
-            // A tombstone here would say that the letter is purged.
-            record = record.payload(letter.value.as_deref().unwrap_or_default());
+            let mut record = FutureRecord::<[u8], [u8]>::to(&letter.topic)
+                .key(&letter.key)
+                .headers(letter.headers.clone());
+            record.payload = letter.value.as_deref();
+            record.partition = letter.partition;
             let sent = tokio::select! {
                 sent = self.producer.send(record, Timeout::Never) => sent,
                 () = cancelled.cancelled() => return false,
@@ -116,6 +217,20 @@ impl DeadLetters {
                 () = cancelled.cancelled() => return false,
             }
         }
+    }
+
+    /// Sends all of them.
+    ///
+    /// # Errors
+    /// Not all are acknowledged within that time; says why as far as Kafka has told.
+    pub async fn send_all(&self, letters: Vec<DeadLetter>, within: Duration) -> Result<(), String> {
+        let sent = stream::iter(letters).map(|letter| self.send(letter, CancellationToken::new()));
+        let all = sent.buffer_unordered(SENT_AT_ONCE).collect::<Vec<_>>();
+        let Err(_) = tokio::time::timeout(within, all).await else { return Ok(()) };
+        let known = self.health.report().parts.remove("dead letters");
+        let why = known.map(|part| part.reason).filter(|reason| !reason.is_empty());
+        let why = why.map_or_else(String::new, |why| format!(": {why}"));
+        Err(format!("kafka did not acknowledge all records within {} s{why}", within.as_secs()))
     }
 }
 

@@ -27,6 +27,12 @@ pub type Ranges = BTreeMap<i32, Range<i64>>;
 #[error("{0}")]
 pub struct Unread(String);
 
+impl Unread {
+    pub(crate) fn new(why: String) -> Self {
+        Self(why)
+    }
+}
+
 /// The broker, asked once for all its topics.
 pub struct Topics {
     consumer: BaseConsumer<Cluster>,
