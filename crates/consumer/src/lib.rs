@@ -25,6 +25,7 @@ pub mod path;
 pub mod plan;
 pub mod progress;
 pub mod receive;
+pub mod replay;
 pub mod replicas;
 pub mod route;
 pub mod routes;

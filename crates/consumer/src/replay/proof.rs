@@ -1,0 +1,144 @@
+//! Probes beside a replay: when writing may begin, what is durable, and whether it is over.
+//!
+//! The horizon is the engine's. What differs: an engine writes again what a restarted node may have forgotten, a replay ends,
+//! since its letters are still there.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::PATIENCE;
+use crate::horizon::{Horizon, Verdict};
+use crate::locked;
+use crate::settings::Settings;
+use crate::store::Store;
+
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    /// No probe has been answered.
+    Unproved,
+    /// What was acknowledged up to this time on the horizon's clock is durable.
+    UpTo(Option<Duration>),
+    /// Nothing more will be known.
+    Over(String),
+}
+
+/// See the module. Dropped, it probes no more.
+pub(super) struct Proof {
+    horizon: Arc<Mutex<Horizon>>,
+    state: watch::Receiver<State>,
+    /// Cancelled when it is over.
+    pub(super) over: CancellationToken,
+    probing: JoinHandle<()>,
+}
+
+impl Proof {
+    pub(super) fn start(store: Arc<Store>, settings: &Settings, stop: &CancellationToken) -> Self {
+        let horizon = Arc::new(Mutex::new(Horizon::new(settings.consumer.durable_after)));
+        let (told, state) = watch::channel(State::Unproved);
+        let over = CancellationToken::new();
+        let (asked, ended, stop) = (Arc::clone(&horizon), over.clone(), stop.clone());
+        let writer = settings.consumer.group.clone();
+        let probing = tokio::spawn(async move {
+            let why = tokio::select! {
+                why = probe(&store, &writer, &asked, &told) => why,
+                () = stop.cancelled() => "it was interrupted".to_owned(),
+            };
+            told.send_replace(State::Over(why));
+            ended.cancel();
+        });
+        Self { horizon, state, over, probing }
+    }
+
+    /// Waits until something may be written.
+    ///
+    /// # Errors
+    /// Why it is over.
+    pub(super) async fn begin(&mut self) -> Result<(), String> {
+        while *self.state.borrow() == State::Unproved {
+            self.next().await?;
+        }
+        self.durable().map(drop)
+    }
+
+    /// What an acknowledgement answered at that time is stamped with.
+    pub(super) fn now(&self, at: Instant) -> Duration {
+        locked(&self.horizon).now(at)
+    }
+
+    /// What is stamped with at most this is durable.
+    ///
+    /// # Errors
+    /// Why it is over.
+    pub(super) fn durable(&self) -> Result<Option<Duration>, String> {
+        match &*self.state.borrow() {
+            State::Unproved => Ok(None),
+            State::UpTo(limit) => Ok(*limit),
+            State::Over(why) => Err(why.clone()),
+        }
+    }
+
+    /// Why it is over.
+    pub(super) fn why(&self) -> String {
+        self.durable().err().unwrap_or_else(|| "it is not over".to_owned())
+    }
+
+    /// Waits for the next answer.
+    ///
+    /// # Errors
+    /// Why it is over.
+    pub(super) async fn next(&mut self) -> Result<(), String> {
+        self.durable()?;
+        if self.state.changed().await.is_err() {
+            return Err("the probes have ended".to_owned());
+        }
+        self.durable().map(drop)
+    }
+}
+
+impl Drop for Proof {
+    fn drop(&mut self) {
+        self.probing.abort();
+    }
+}
+
+// Ends when nothing more can be proved; returns why.
+async fn probe(store: &Store, writer: &str, horizon: &Mutex<Horizon>, told: &watch::Sender<State>) -> String {
+    let mut ticks = tokio::time::interval(PROBE_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut answered_at = Instant::now();
+    loop {
+        ticks.tick().await;
+        locked(horizon).sent(Instant::now());
+        let mut trouble = "not every node answers".to_owned();
+        let verdict = match store.probe(writer, chrono::Utc::now().timestamp_millis()).await {
+            Ok(answer) => locked(horizon).answered(Instant::now(), &answer),
+            Err(error) => {
+                trouble = error.to_string();
+                Verdict::Unanswered
+            }
+        };
+        match verdict {
+            Verdict::First => {
+                told.send_replace(State::UpTo(None));
+            }
+            Verdict::Same { durable_up_to } => {
+                told.send_replace(State::UpTo(durable_up_to));
+            }
+            Verdict::Restarted { reason } => {
+                return format!("cassandra may have forgotten what it acknowledged: {reason}");
+            }
+            Verdict::Replaced => return "cassandra was replaced by another database".to_owned(),
+            Verdict::Unanswered if answered_at.elapsed() > PATIENCE => {
+                return format!("cassandra has not answered for {} s: {trouble}", PATIENCE.as_secs());
+            }
+            Verdict::Unanswered => continue,
+        }
+        answered_at = Instant::now();
+    }
+}
