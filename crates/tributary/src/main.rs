@@ -4,7 +4,9 @@
 
 mod audit;
 mod check;
+mod dead_letters;
 mod demo;
+mod exit;
 mod explain;
 mod print;
 mod settings;
@@ -18,6 +20,7 @@ Examples:
   tributary demo                  the whole pipeline in one process, until Ctrl-C
   tributary demo --seconds 10     the same for ten seconds
   tributary check                 what is wrong with the routes, before the consumer starts
+  tributary dead-letters list     which messages could not become rows, and why
   tributary audit --since 1h      which messages of the last hour are not in their tables
   tributary explain weather:0:17  what became of one message, and why";
 
@@ -41,6 +44,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Compare the routes with the live tables and topics, and try them on a sample of the messages
     Check(check::Arguments),
+    /// See which messages could not become rows and why, replay them once that is mended, or give them up
+    DeadLetters(dead_letters::Arguments),
     /// Compare the tables with the topics, message by message: what is missing, stale or different
     Audit(audit::Arguments),
     /// Show one message, what the routes make of it, and what is in the table
@@ -60,6 +65,7 @@ fn main() -> ExitCode {
         match arguments.command {
             Command::Demo(arguments) => demo::run(arguments).await.map(|()| 0),
             Command::Check(arguments) => check::run(arguments).await,
+            Command::DeadLetters(arguments) => dead_letters::run(arguments).await,
             Command::Audit(arguments) => audit::run(arguments).await,
             Command::Explain(arguments) => explain::run(arguments).await,
         }
@@ -68,7 +74,7 @@ fn main() -> ExitCode {
         Ok(code) => *code,
         Err(error) => {
             eprintln!("error: {error:#}");
-            service::exit_code(error)
+            exit::code(error)
         }
     };
     // librdkafka's threads may hang in their destructors while the broker goes away: leave without them.
@@ -90,6 +96,21 @@ mod tests {
     fn help_begins_with_examples() {
         let help = Arguments::command().render_help().to_string();
         assert!(help.starts_with("Examples:"), "{help}");
+    }
+
+    #[test]
+    fn letters_are_changed_only_by_a_selection() {
+        let parse = |arguments: &[&str]| {
+            Arguments::try_parse_from([&["tributary", "dead-letters"], arguments].concat()).is_ok()
+        };
+        for command in ["replay", "purge"] {
+            assert!(!parse(&[command]), "{command}");
+            assert!(!parse(&[command, "--yes", "--dry-run"]), "{command}");
+            assert!(parse(&[command, "--all"]) && parse(&[command, "--topic", "orders"]), "{command}");
+            assert!(parse(&[command, "--cause", "3f9a1c02", "orders:0:17", "eu:orders:1:18"]), "{command}");
+            assert!(!parse(&[command, "orders:17"]) && !parse(&[command, "--all", "--topic"]), "{command}");
+        }
+        assert!(parse(&["list"]) && parse(&["show", "orders:0:17"]) && !parse(&["show"]));
     }
 
     #[test]

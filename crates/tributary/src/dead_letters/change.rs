@@ -1,0 +1,177 @@
+//! `replay` and `purge`: the question, the work, the outcome.
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use consumer::dead_letter::{By, DeadLetter, DeadLetters, Letters, SUFFIX, Select, Selected};
+use consumer::replay::{Again, Replay, Report};
+use serde::Serialize;
+use service::{Health, shutdown};
+
+use super::{Change, causes, configured, failed, print};
+use crate::exit::{UNAVAILABLE, Unavailable};
+use crate::print::{counted, line, safe};
+use crate::settings;
+
+/// Bytes of a reason that are shown.
+const REASON_BYTES_MAX: usize = 300;
+/// Kafka acknowledges so many tombstones in less.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PURGED_AT_ONCE: usize = 1_000;
+/// Not confirmed, as wrong usage.
+const UNCONFIRMED: i32 = 2;
+
+#[derive(Serialize)]
+struct Purged {
+    selected: usize,
+    removed: usize,
+}
+
+pub(super) async fn replay(change: Change) -> anyhow::Result<i32> {
+    let (settings, routes) = configured(&change.common)?;
+    settings::of_tables(&settings, "a replay writes to Cassandra's tables")?;
+    let (letters, select) = change.filters.read(&settings, &routes).await?;
+    let selected = letters.select(&select);
+    let question = "replay them?";
+    if !change.dry_run && !confirmed(&change, &letters, &select, question)? {
+        return Ok(UNCONFIRMED);
+    }
+    let routes = routes.map_err(|problems| anyhow!(problems))?;
+    let replay = Replay::open(&settings, routes).await.map_err(failed)?;
+    let report = if change.dry_run {
+        replay.dry_run(&letters, &selected).await.map_err(failed)?
+    } else {
+        let durable_after_s = settings.consumer.durable_after.as_secs();
+        let tell = |report: &Report| {
+            let Report { written, expired, again, selected, .. } = report;
+            eprintln!(
+                "{} of {selected} tried; letters are removed {durable_after_s} s after their rows are written",
+                written + expired + again
+            );
+        };
+        replay.run(&letters, &selected, &shutdown::on_signal()?, tell).await
+    };
+    print(&screen(&report, change.dry_run), change.common.json, &report)?;
+    Ok(match &report.ended {
+        Some(_) => UNAVAILABLE,
+        None => i32::from(report.again > 0),
+    })
+}
+
+fn screen(report: &Report, dry_run: bool) -> String {
+    let Report { selected, written, expired, again, gone, removed, reasons, ended, .. } = report;
+    let mut text = String::new();
+    let mut say = |name: &str, words: &str| line(&mut text, format_args!("{name:<8} {words}"));
+    let (rows, ends) = if dry_run { ("would be rows", "would end") } else { ("written", "ended") };
+    say("rows", &format!("{written} of {} {rows}", counted(*selected, "letter")));
+    if *expired > 0 {
+        say("expired", &format!("{expired}: their time to live has passed, and they {ends} without a row"));
+    }
+    if *gone > 0 {
+        say("gone", &format!("{gone} were replaced or removed meanwhile"));
+    }
+    for Again { table, class, reason, count, changed, example } in reasons {
+        let other = match (changed, dry_run) {
+            (0, _) => String::new(),
+            (changed, true) => format!(", {changed} of them for another reason than before"),
+            (changed, false) => format!(", {changed} of them now with this reason"),
+        };
+        let why = safe(&format!("{table}: {class}: {reason} ({example})"), REASON_BYTES_MAX);
+        say("again", &format!("{count} x {why}{other}"));
+    }
+    if !dry_run {
+        let (removed, left) = (counted(*removed, "letter"), report.left());
+        let again = if *again > 0 { format!(", {again} of which failed again") } else { String::new() };
+        say("letters", &format!("{removed} removed, {left} left{again}"));
+    }
+    if let Some(why) = ended {
+        let why = safe(why, REASON_BYTES_MAX);
+        say("ended", &format!("early: {why}; run it again, what is written already does no harm"));
+    }
+    text
+}
+
+pub(super) async fn purge(change: Change) -> anyhow::Result<i32> {
+    let (settings, routes) = configured(&change.common)?;
+    let (letters, select) = change.filters.read(&settings, &routes).await?;
+    let selected = letters.select(&select);
+    let mut purged =
+        Purged { selected: selected.iter().map(|(_, of_topic)| of_topic.len()).sum(), removed: 0 };
+    if change.dry_run {
+        let text = causes::text(&causes::of(&letters, &select));
+        print(
+            &format!("{text}{} would be removed\n", counted(purged.selected, "letter")),
+            change.common.json,
+            &purged,
+        )?;
+        return Ok(0);
+    }
+    if !confirmed(&change, &letters, &select, "their messages will never be rows. Remove them?")? {
+        return Ok(UNCONFIRMED);
+    }
+    let sender = DeadLetters::new(&settings.kafka, &settings.consumer.group, Health::default())
+        .context("create a producer")?;
+    for (topic, of_topic) in &selected {
+        let source = format!("{topic}{SUFFIX}");
+        for some in of_topic.chunks(PURGED_AT_ONCE) {
+            let removal = |letter: &Selected| DeadLetter::removal(&source, &letter.key, By::Purge);
+            let sent = sender.send_all(some.iter().map(removal).collect(), PATIENCE).await;
+            sent.map_err(|why| {
+                Unavailable(format!("{why}; {} removed by then", counted(purged.removed, "letter")))
+            })?;
+            purged.removed += some.len();
+        }
+    }
+    print(&format!("{} removed\n", counted(purged.removed, "letter")), change.common.json, &purged)?;
+    Ok(0)
+}
+
+// Nothing is asked where nobody can answer, or where there is nothing to do.
+fn confirmed(change: &Change, letters: &Letters, select: &Select, question: &str) -> anyhow::Result<bool> {
+    let causes = causes::of(letters, select);
+    if change.yes || causes.is_empty() {
+        return Ok(true);
+    }
+    let count = counted(causes.iter().map(|cause| cause.count).sum(), "letter");
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        eprintln!("{count} selected, and nobody to ask: add --yes, or --dry-run to see what would happen");
+        return Ok(false);
+    }
+    eprint!("{}{count}: {question} [y/N] ", causes::text(&causes));
+    std::io::stderr().flush().context("write the question")?;
+    let mut answer = String::new();
+    stdin.lock().read_line(&mut answer).context("read the answer")?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcome_tells_what_was_removed_and_what_failed_again_and_why() {
+        let again = Again {
+            table: "shop.orders".to_owned(),
+            class: "value".to_owned(),
+            reason: "column n: \x07".to_owned(),
+            count: 2,
+            changed: 1,
+            example: "orders:0:7".to_owned(),
+        };
+        let mut report = Report::default();
+        (report.selected, report.written, report.expired) = (5, 2, 1);
+        (report.again, report.removed) = (2, 3);
+        report.reasons.push(again);
+        let expected = "\
+rows     2 of 5 letters written
+expired  1: their time to live has passed, and they ended without a row
+again    2 x shop.orders: value: column n: \\u{7} (orders:0:7), 1 of them now with this reason
+letters  3 letters removed, 2 left, 2 of which failed again
+";
+        assert_eq!(screen(&report, false), expected);
+        report.ended = Some("cassandra has gone".to_owned());
+        assert!(screen(&report, false).contains("early: cassandra has gone; run it again"));
+    }
+}

@@ -1,0 +1,14 @@
+//! How a command ends -> the exit code that tells a script what kind of end it is, as sysexits.h numbers them.
+
+/// A server is away (`EX_UNAVAILABLE`).
+pub(crate) const UNAVAILABLE: i32 = 69;
+
+/// Kafka or Cassandra could not be reached, or stopped to answer; says which and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unavailable(pub(crate) String);
+
+/// The code of an error: 69, or as the services have it.
+pub(crate) fn code(error: &anyhow::Error) -> i32 {
+    if error.downcast_ref::<Unavailable>().is_some() { UNAVAILABLE } else { service::exit_code(error) }
+}
