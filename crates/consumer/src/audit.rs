@@ -219,7 +219,7 @@ impl AuditedTopic {
         let tables: Vec<String> = sources.tables.iter().map(|table| table.name.clone()).collect();
         let (settings, options) = (settings.clone(), options.clone());
         let opened = tokio::task::spawn_blocking(move || {
-            let topics = Topics::connect(&settings.kafka, CLIENT).map_err(away)?;
+            let topics = Topics::connect(&settings.kafka, CLIENT)?;
             let open = |(name, routes, judged)| {
                 Self::ask(&settings, &options, &topics, &tables, name, routes, judged)
             };
@@ -243,18 +243,18 @@ impl AuditedTopic {
                 settings.kafka.brokers
             )));
         }
-        let whole = topics.ranges(&name).map_err(away)?;
+        let whole = topics.ranges(&name)?;
         let mut judged = Ranges::new();
         if is_judged {
             let begins = match options.since {
                 Since::Beginning => BTreeMap::new(),
                 Since::Offset(offset) => whole.keys().map(|number| (*number, offset)).collect(),
-                Since::Time(time_ms) => topics.offsets_at(&name, time_ms).map_err(away)?,
+                Since::Time(time_ms) => topics.offsets_at(&name, time_ms)?,
             };
             let ends = if options.to_end {
                 whole.iter().map(|(number, range)| (*number, range.end)).collect()
             } else {
-                topics.committed(&settings.kafka, &settings.consumer.group, &name).map_err(away)?
+                topics.committed(&settings.kafka, &settings.consumer.group, &name)?
             };
             for (number, range) in &whole {
                 // What is not committed may be on its way: nothing is judged of a partition without a commit.
@@ -264,7 +264,7 @@ impl AuditedTopic {
             }
         }
         // After the offsets: the letters of what is committed are there by now.
-        let letters = Letters::read(topics, &settings.consumer.group, &name, tables).map_err(away)?;
+        let letters = Letters::read(topics, &settings.consumer.group, &name, tables)?;
         let tallies = routes.iter().map(|route| (*route, Tally::default())).collect();
         let segment = judged.iter().map(|(number, range)| (*number, range.start..range.start)).collect();
         Ok(Self { name, routes, whole, judged, segment, letters, messages: 0, tallies })
@@ -326,10 +326,6 @@ async fn connect(settings: &Settings) -> Result<Arc<Topics>, Unread> {
     let kafka = settings.kafka.clone();
     let connected = tokio::task::spawn_blocking(move || Topics::connect(&kafka, CLIENT)).await;
     connected.map_err(|error| Unread::because(&error))?.map(Arc::new)
-}
-
-fn away(error: Unread) -> Unready {
-    Unready::Away(error.to_string())
 }
 
 fn length(range: &Range<i64>) -> u64 {

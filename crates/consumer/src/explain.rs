@@ -288,11 +288,12 @@ async fn routed(
         Ok(Decoded::Expired) => (Decision::Expired, Verdict::Expired),
         Ok(Decoded::Row) => {
             let key = source.key(plan, &rows, 0);
-            let found = sources.read(source.table, &[key.clone()]).await.map_err(Unready::Away)?;
+            let found =
+                sources.read(source.table, std::slice::from_ref(&key)).await.map_err(Unready::Away)?;
             let there = found.get(&key);
             let effect = sources.effect(route, plan, &rows, 0, age_s(message, now_ms));
             let standings: Vec<Standing> = match there {
-                Some(there) => effect.standings(there).filter_map(|(_, standing, _)| standing).collect(),
+                Some(there) => effect.standings(there).filter_map(|(standing, _)| standing).collect(),
                 None if effect.deletes || effect.fades => Vec::new(),
                 None => vec![Standing::Absent],
             };

@@ -238,8 +238,9 @@ async fn deletes_nulls_ties_expiry_and_two_routes_of_one_topic_are_no_faults() {
 async fn an_audit_begins_where_it_is_told_and_says_what_is_gone() {
     let (world, topic) = scene("audit_since").await;
     let at = now_ms();
-    let records: Vec<Record> =
-        (0..50).map(|number| someone(number).on(0).at(at - 100_000 + number as i64)).collect();
+    let records: Vec<Record> = (0..50)
+        .map(|number| someone(number).on(0).at(at - 100_000 + i64::try_from(number).unwrap()))
+        .collect();
     publish(&world.brokers, &topic, &records).await;
     consume(&world, &topic);
     world.cql(&format!("DELETE FROM {}.created_users WHERE id = {}", world.name, id(9))).await;

@@ -6,6 +6,7 @@ mod audit;
 mod check;
 mod csv;
 mod datasets;
+mod dead_letters;
 mod errors;
 mod explain;
 mod faults;

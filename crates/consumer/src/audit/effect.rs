@@ -166,14 +166,14 @@ fn number(cell: CellValue<'_>) -> Option<i64> {
 }
 
 impl Effect<'_> {
-    /// How each column that the message touches stands to it, by the column's place.
+    /// How each column stands to the message, if that touches it; and the WRITETIME of what was found there.
     pub(crate) fn standings<'a>(
         &'a self,
         found: FoundRow<'a>,
-    ) -> impl Iterator<Item = (usize, Option<Standing>, Option<(&'a [u8], i64)>)> {
+    ) -> impl Iterator<Item = (Option<Standing>, Option<i64>)> {
         self.cells.iter().enumerate().map(move |(column, bound)| {
             let found = found.cell(column);
-            (column, standing(*bound, self.writetime, found), found)
+            (standing(*bound, self.writetime, found), found.map(|(_, at)| at))
         })
     }
 }

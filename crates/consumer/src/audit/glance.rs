@@ -44,7 +44,7 @@ impl Glance {
             return self.open(row);
         };
         let mut newer = Vec::new();
-        for (_, standing, found) in effect.standings(found) {
+        for (standing, found) in effect.standings(found) {
             match standing {
                 Some(Standing::Same) => {}
                 Some(Standing::Newer(at)) => newer.push(at),
@@ -52,7 +52,7 @@ impl Glance {
                 Some(Standing::Absent | Standing::Older(_) | Standing::Tied) => return self.open(row),
                 // Somebody else wrote it with this message's WRITETIME: whoever waits for that must not take this
                 // message for an answer.
-                None if found.is_some_and(|(_, at)| at == effect.writetime) => return self.open(row),
+                None if found == Some(effect.writetime) => return self.open(row),
                 None => {}
             }
         }

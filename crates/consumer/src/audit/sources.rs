@@ -16,6 +16,7 @@ use crate::rows::Rows;
 use crate::schema::Role;
 use crate::settings::Settings;
 use crate::store::{ConnectError, Found, Select, Store};
+use crate::topic::Unread;
 
 /// How long a read is tried again.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,6 +30,12 @@ pub enum Unready {
     /// A server does not answer.
     #[error("{0}")]
     Away(String),
+}
+
+impl From<Unread> for Unready {
+    fn from(error: Unread) -> Self {
+        Self::Away(error.to_string())
+    }
 }
 
 /// See the module.

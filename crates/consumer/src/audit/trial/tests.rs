@@ -57,10 +57,10 @@ impl Op {
 fn one_byte(value: u8) -> &'static [u8] {
     const ALL: [u8; 256] = {
         let mut all = [0; 256];
-        let mut value = 0;
-        while value < 256 {
-            all[value] = value as u8;
-            value += 1;
+        let mut value = u8::MAX;
+        while value > 0 {
+            all[value as usize] = value;
+            value -= 1;
         }
         all
     };
@@ -253,8 +253,9 @@ fn inserts_of_one_writetime_may_mix_the_elements_of_a_collection() {
 
 #[test]
 fn a_row_waits_for_the_message_that_superseded_and_no_longer() {
-    let [old, new] =
-        [1, 2].map(|writetime| Op::insert(writetime, [Does::Value(1), Does::Value(writetime as u8)]));
+    let [old, new] = [1, 2].map(|writetime| {
+        Op::insert(writetime, [Does::Value(1), Does::Value(u8::try_from(writetime).unwrap())])
+    });
     let seen = found(&Row::of(&[old.clone(), new.clone()]));
     let seen = seen.get(&row().1);
     let mut glance = Glance::default();
