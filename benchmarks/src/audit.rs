@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use testbed::{Kafka, Service, cpu_s, peak_rss_mb};
+use testbed::{Kafka, Service};
 
 use crate::child::LOOK_EVERY;
 use crate::database::{self, Database};
@@ -65,8 +65,8 @@ fn audit(kafka: &Kafka, database: &Database, folder: &Path, rows: u32) -> Result
     let (mut cpu_s, mut peak_rss_mb) = (0.0, 0.0);
     let code = loop {
         if let Some(pid) = audit.pid() {
-            cpu_s = cpu_s(pid).unwrap_or(cpu_s);
-            peak_rss_mb = peak_rss_mb(pid).unwrap_or(peak_rss_mb);
+            cpu_s = testbed::cpu_s(pid).unwrap_or(cpu_s);
+            peak_rss_mb = testbed::peak_rss_mb(pid).unwrap_or(peak_rss_mb);
         }
         if let Some(code) = audit.wait(LOOK_EVERY) {
             break code;

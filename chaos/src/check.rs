@@ -19,7 +19,7 @@ pub(crate) use users::users;
 pub(crate) fn sent_is_published(stage: &mut Stage<'_>, findings: &mut Findings) {
     for produced in stage.feeds.iter_mut().filter_map(Feed::produced) {
         let unpublished = produced.unpublished(&stage.world);
-        if unpublished > 0 {
+        if unpublished > 0.0 {
             let sent = produced.sent;
             findings.add(Violation::Lost, || {
                 format!("{unpublished} of {sent} sent messages are not on the topic")

@@ -42,8 +42,8 @@ pub(crate) struct Produced {
     settings: Vec<(String, String)>,
     /// What the topic held when the producer started.
     held: i64,
-    /// What it had sent since, when it was told to end.
-    pub(crate) sent: i64,
+    /// What it had sent since, when it was told to end: a counter.
+    pub(crate) sent: f64,
 }
 
 impl Kind {
@@ -122,7 +122,7 @@ impl Produced {
         settings.push(("PRODUCER__UPSTREAMS".to_owned(), "simulated".to_owned()));
         settings.push(("PRODUCER__SIMULATOR".to_owned(), format!("http://{}", simulators.http())));
         let producer = world.spawn(dataset.name, &borrowed(&settings));
-        Self { dataset, simulators, producer, settings, held: 0, sent: 0 }
+        Self { dataset, simulators, producer, settings, held: 0, sent: 0.0 }
     }
 
     /// Starts the producer again.
@@ -133,13 +133,13 @@ impl Produced {
 
     /// SIGTERM, without waiting. What it has sent by then is to be on the topic when it has ended.
     pub(crate) fn term(&mut self) {
-        self.sent = metric(&self.producer, "tributary_sent_total", &[]) as i64;
+        self.sent = metric(&self.producer, "tributary_sent_total", &[]);
         self.producer.signal("TERM");
     }
 
     /// How many messages it had sent and the topic does not have.
-    pub(crate) fn unpublished(&self, world: &World) -> i64 {
-        (self.sent - (held(world, self.dataset.topic) - self.held)).max(0)
+    pub(crate) fn unpublished(&self, world: &World) -> f64 {
+        self.sent - (held(world, self.dataset.topic) - self.held) as f64
     }
 
     /// Stops the producer; what it has sent is on the topic then.

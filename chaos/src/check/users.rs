@@ -62,11 +62,11 @@ fn hostile(
         match (letters.remove(&format!("{name}/{place}/{table}")), message.row) {
             (Some(letter), _) if hash(&letter.value) == message.hash => {}
             (Some(_), _) => {
-                findings.add(Violation::Different, || format!("{place}: other bytes in its letter"))
+                findings.add(Violation::Different, || format!("{place}: other bytes in its letter"));
             }
             (None, Some((id, writetime))) => drop(accepted.insert(id, writetime)),
             (None, None) => {
-                findings.add(Violation::Lost, || format!("{place} is neither row nor dead letter"))
+                findings.add(Violation::Lost, || format!("{place} is neither row nor dead letter"));
             }
         }
     }

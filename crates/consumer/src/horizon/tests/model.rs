@@ -217,7 +217,7 @@ fn probe(
                 for (host, generation) in &answer {
                     match generation {
                         Some(generation) => {
-                            prop_assert_eq!(row.told.get(host), Some(generation), "{:?}", row)
+                            prop_assert_eq!(row.told.get(host), Some(generation), "{:?}", row);
                         }
                         None => prop_assert!(!row.told.contains_key(host) || model.silent[host].1, "{host}"),
                     }
