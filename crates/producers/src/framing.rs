@@ -22,35 +22,35 @@ const SWALLOWED_FACTOR: usize = 64;
 const CHARACTER_REST_MAX: usize = 3;
 
 /// The type of an event that was too long; its data are nothing.
-pub(crate) const TOO_LONG: &str = "tributary-too-long";
+pub const TOO_LONG: &str = "tributary-too-long";
 /// Ends a cut event where it is cut. The NUL makes the client ignore the line if it is an `id`: half an id is no place
 /// to resume from.
 const CUT: &[u8] = b"\0\nevent: tributary-too-long\ndata\n\n";
 /// Comes before the stream: the last event id is empty at the beginning. The format says so; the client believes that
 /// there is none yet, and as long as it does, it fails at a block that has no field it knows.
-pub(crate) const START: &[u8] = b"id\n\n";
+pub const START: &[u8] = b"id\n\n";
 
 /// A line or an event has no end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an event of more than {bytes_max} bytes")]
-pub(crate) struct Endless {
+pub struct Endless {
     bytes_max: usize,
 }
 
 /// Some bytes of the stream, fit for the client.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Accepted {
+pub struct Accepted {
     /// What to pass on; the very bytes that came, unless an event had to be cut or a byte to be replaced.
-    pub(crate) bytes: Bytes,
+    pub bytes: Bytes,
     /// The wait that the server last asked for in them, brought within its bounds.
-    pub(crate) retry: Option<Duration>,
+    pub retry: Option<Duration>,
     /// After these bytes the line or the event has grown beyond all bounds: nothing more is accepted.
-    pub(crate) endless: Option<Endless>,
+    pub endless: Option<Endless>,
 }
 
 /// Watches one stream from its first byte.
 #[derive(Debug)]
-pub(crate) struct Framing {
+pub struct Framing {
     utf8: Utf8,
     bytes_max: usize,
     event_bytes: usize,
@@ -64,7 +64,7 @@ pub(crate) struct Framing {
 
 impl Framing {
     /// An event, comments and field names included, may have `bytes_max` bytes.
-    pub(crate) fn new(bytes_max: usize) -> Self {
+    pub fn new(bytes_max: usize) -> Self {
         Self {
             utf8: Utf8::default(),
             bytes_max,
@@ -77,7 +77,7 @@ impl Framing {
     }
 
     /// Takes the next bytes.
-    pub(crate) fn accept(&mut self, chunk: &Bytes) -> Accepted {
+    pub fn accept(&mut self, chunk: &Bytes) -> Accepted {
         let chunk = self.utf8.decode(chunk);
         let (mut retry, mut endless) = (None, None);
         let mut cut: Option<BytesMut> = self.swallowing.then(BytesMut::new);

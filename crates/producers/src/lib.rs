@@ -13,7 +13,7 @@ mod budget;
 mod counts;
 mod deliveries;
 mod fetch;
-mod framing;
+pub mod framing;
 mod generate;
 mod http;
 mod monitor;
