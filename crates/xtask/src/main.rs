@@ -3,6 +3,7 @@
 mod bench;
 mod chaos;
 mod ci;
+mod fuzz;
 mod servers;
 mod step;
 mod test;
@@ -28,6 +29,8 @@ enum Task {
     Bench(bench::Arguments),
     /// Break the pipeline and check that nothing is lost, doubled or stale
     Chaos(chaos::Arguments),
+    /// Search for bytes that break what must hold for any; what is found is kept in fuzz/corpus
+    Fuzz(fuzz::Arguments),
     /// Real Kafka and Cassandra on this machine, for working by hand
     Servers {
         #[command(subcommand)]
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Task::Ci => ci::run(),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Chaos(arguments) => chaos::run(&arguments),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Servers { order } => servers::run(&order),
     };
     match outcome {
@@ -55,7 +59,7 @@ fn main() -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
+    use clap::{CommandFactory, ValueEnum};
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -69,6 +73,16 @@ mod tests {
         let refused = parse(&["decode", "--rows", "0"]).map(|_| ()).unwrap_err();
         assert!(refused.to_string().contains("0 is not in 1.."), "{refused}");
         assert!(parse(&[]).is_err());
+    }
+
+    #[test]
+    fn a_fuzz_target_is_known_and_has_its_corpus() {
+        for target in fuzz::Target::value_variants() {
+            let folder = step::root().join("fuzz/corpus").join(target.name());
+            assert!(folder.is_dir(), "{}", folder.display());
+        }
+        assert!(Arguments::try_parse_from(["xtask", "fuzz", "sse", "--seconds", "5"]).is_ok());
+        assert!(Arguments::try_parse_from(["xtask", "fuzz", "xml"]).is_err());
     }
 
     #[test]

@@ -78,3 +78,60 @@ impl Epochs {
         std::mem::replace(&mut self.phase, Phase::Misfit) != Phase::Misfit
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Debug, Clone, Copy)]
+    enum Step {
+        Seek,
+        Sought,
+        Leave,
+        Misfit,
+    }
+
+    proptest! {
+        #[test]
+        fn only_the_newest_epoch_is_taken_and_only_when_every_seek_is_done(
+            steps in prop::collection::vec(
+                prop_oneof![Just(Step::Seek), Just(Step::Sought), Just(Step::Leave), Just(Step::Misfit)],
+                1..60,
+            ),
+        ) {
+            let mut epochs = Epochs::new();
+            prop_assert!(!epochs.reads() && !epochs.takes(0), "nothing before the first probe");
+            epochs.proved();
+            let (mut newest, mut asked, mut done, mut misfit) = (0, 0, 0, false);
+            for step in steps {
+                match step {
+                    // Also when the tables fit again.
+                    Step::Seek => {
+                        epochs.seeking();
+                        (asked, misfit) = (asked + 1, false);
+                    }
+                    Step::Sought if done < asked => {
+                        (newest, done) = (newest + 1, done + 1);
+                        epochs.sought(newest);
+                    }
+                    Step::Leave => {
+                        newest += 1;
+                        epochs.left(newest);
+                    }
+                    Step::Misfit => {
+                        prop_assert_eq!(epochs.misfit(), !misfit);
+                        misfit = true;
+                    }
+                    Step::Sought => {}
+                }
+                prop_assert_eq!(epochs.reads(), !misfit);
+                prop_assert_eq!(epochs.writes(), !misfit && asked == done);
+                for epoch in 0..newest + 2 {
+                    prop_assert_eq!(epochs.takes(epoch), epochs.writes() && epoch == newest);
+                }
+            }
+        }
+    }
+}
