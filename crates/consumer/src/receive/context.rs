@@ -17,6 +17,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tracing::warn;
 
 use super::gaps::Gaps;
+use super::lowered::Lowered;
 use crate::locked;
 use crate::message::{Partition, Span};
 
@@ -24,6 +25,8 @@ use crate::message::{Partition, Span};
 const REVOKE_PATIENCE: Duration = Duration::from_secs(5);
 /// A broker that owes an answer for longer stands still, or is cut off.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+/// The same of the coordinator, for longer than the session of a member that has died.
+const COORDINATES_WITHIN: Duration = Duration::from_secs(20);
 
 /// What happens beside the messages.
 #[derive(Debug)]
@@ -83,6 +86,7 @@ pub struct Shared {
     gaps: Mutex<Gaps>,
     /// The first offset that was read of each partition since it was assigned.
     starts: Mutex<BTreeMap<Partition, i64>>,
+    pub(super) lowered: Mutex<Lowered>,
     note: Mutex<String>,
     control: UnboundedSender<Control>,
 }
@@ -100,6 +104,7 @@ impl Shared {
             others: Mutex::default(),
             gaps: Mutex::default(),
             starts: Mutex::default(),
+            lowered: Mutex::default(),
             note: Mutex::default(),
             control,
         }
@@ -136,11 +141,12 @@ impl Shared {
     }
 
     fn begin_read(&self, partitions: &[Committed]) {
-        let mut gaps = locked(&self.gaps);
+        let (mut gaps, mut lowered) = (locked(&self.gaps), locked(&self.lowered));
         for known in partitions {
             if let Some(committed) = known.offset {
                 gaps.begin(known.partition, committed);
             }
+            lowered.begin(known.partition, known.offset.unwrap_or(0));
         }
     }
 
@@ -158,8 +164,11 @@ impl Shared {
     }
 
     pub(super) fn forget_read(&self, partitions: impl Iterator<Item = Partition>) {
-        let mut gaps = locked(&self.gaps);
-        partitions.for_each(|partition| gaps.forget(partition));
+        let (mut gaps, mut lowered) = (locked(&self.gaps), locked(&self.lowered));
+        for partition in partitions {
+            gaps.forget(partition);
+            lowered.forget(partition);
+        }
     }
 
     fn tell_deleted(&self, lows: &BTreeMap<Partition, i64>) {
@@ -244,12 +253,14 @@ impl ClientContext for Context {
 }
 
 // What a broker owes an answer for, if for too long. One that stands still, or that no packet reaches, keeps its connections: only
-// the missing answers tell. A fetch is answered after half a second, with messages or without.
+// the missing answers tell. A fetch is answered after half a second, with messages or without; who joins the group is answered by
+// its coordinator, the one logical broker, when the other members have joined, too, or their sessions are over.
 fn silence(broker: &Broker) -> Option<String> {
     let owes = broker.state == "UP" && broker.waitresp_cnt > 0;
+    let within = if broker.source == "logical" { COORDINATES_WITHIN } else { ANSWERS_WITHIN };
     let silent = Duration::from_micros(u64::try_from(broker.rxidle).ok()?);
     let reason = || format!("{} has not answered for {} s", broker.nodename, silent.as_secs());
-    (owes && silent >= ANSWERS_WITHIN).then(reason)
+    (owes && silent >= within).then(reason)
 }
 
 impl ConsumerContext for Context {
@@ -309,5 +320,8 @@ mod tests {
         assert_eq!(silence(&broker("DOWN", 1, 60)), None);
         let silent = silence(&broker("UP", 2, 12));
         assert_eq!(silent.as_deref(), Some("kafka:9092 has not answered for 12 s"));
+        let coordinator = |idle_s| Broker { source: "logical".to_owned(), ..broker("UP", 1, idle_s) };
+        assert_eq!(silence(&coordinator(12)), None);
+        assert!(silence(&coordinator(20)).is_some());
     }
 }

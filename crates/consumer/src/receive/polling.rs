@@ -23,8 +23,8 @@ use tokio::sync::mpsc::UnboundedSender;
 use tracing::debug;
 
 use super::context::Context;
-use super::lowered::Lowered;
 use super::{Assignment, Command, Control, Delivery, Shared};
+use crate::locked;
 use crate::message::{Chunk, Partition};
 use crate::settings::Settings;
 use crate::topic::push;
@@ -51,7 +51,6 @@ pub(super) struct Polling {
     no_room_since: Option<Instant>,
     last_topic: usize,
     missing_checked: Option<Instant>,
-    lowered: Lowered,
 }
 
 impl Polling {
@@ -76,7 +75,6 @@ impl Polling {
             no_room_since: None,
             last_topic: 0,
             missing_checked: None,
-            lowered: Lowered::default(),
         }
     }
 
@@ -180,8 +178,8 @@ impl Polling {
     }
 
     // Stores offsets for the next commit, and commits those that librdkafka would not.
-    fn store(&mut self, offsets: &[(Partition, i64)]) {
-        let lowered = self.lowered.among(offsets);
+    fn store(&self, offsets: &[(Partition, i64)]) {
+        let lowered = locked(&self.shared.lowered).among(offsets);
         let mut stored = annotated(&self.shared, offsets).and_then(|list| self.consumer.store_offsets(&list));
         if stored.is_ok() && !lowered.is_empty() {
             stored = annotated(&self.shared, &lowered)
