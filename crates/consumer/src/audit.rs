@@ -106,7 +106,8 @@ async fn run(
         faults_not_named: 0,
         progress,
     };
-    if options.since == Since::Beginning && audit.of == 0 && !audit.topics.iter().all(AuditedTopic::is_bare) {
+    let is_known = |topic: &AuditedTopic| topic.is_committed || topic.is_bare();
+    if !audit.topics.iter().filter(|topic| topic.is_judged()).any(is_known) {
         audit.tell(report);
         return Err(Unready::Away(format!(
             "group {} has committed nothing of these topics, so there is nothing to judge: is it the consumer's group \
@@ -143,6 +144,8 @@ struct AuditedTopic {
     /// What the first pass has looked at since the last trial.
     segment: Ranges,
     letters: Letters,
+    /// Whether its end is known: the group has committed something of it, or that is not asked for.
+    is_committed: bool,
     messages: u64,
     tallies: BTreeMap<usize, Tally>,
 }
@@ -245,6 +248,7 @@ impl AuditedTopic {
         }
         let whole = topics.ranges(&name)?;
         let mut judged = Ranges::new();
+        let mut is_committed = options.to_end;
         if is_judged {
             let begins = match options.since {
                 Since::Beginning => BTreeMap::new(),
@@ -256,6 +260,7 @@ impl AuditedTopic {
             } else {
                 topics.committed(&settings.kafka, &settings.consumer.group, &name)?
             };
+            is_committed |= !ends.is_empty();
             for (number, range) in &whole {
                 // What is not committed may be on its way: nothing is judged of a partition without a commit.
                 let end = ends.get(number).copied().unwrap_or(range.start).clamp(range.start, range.end);
@@ -267,7 +272,7 @@ impl AuditedTopic {
         let letters = Letters::read(topics, &settings.consumer.group, &name, tables)?;
         let tallies = routes.iter().map(|route| (*route, Tally::default())).collect();
         let segment = judged.iter().map(|(number, range)| (*number, range.start..range.start)).collect();
-        Ok(Self { name, routes, whole, judged, segment, letters, messages: 0, tallies })
+        Ok(Self { name, routes, whole, judged, segment, letters, is_committed, messages: 0, tallies })
     }
 
     fn is_judged(&self) -> bool {

@@ -37,9 +37,9 @@ pub use letters::{Letters, Selected};
 pub const SUFFIX: &str = ".dlq";
 
 /// Names of the headers, which [`Letter`] reads as well.
-mod header {
-    pub(super) const REASON: &str = "reason";
-    pub(super) const CLASS: &str = "class";
+pub(crate) mod header {
+    pub(crate) const REASON: &str = "reason";
+    pub(crate) const CLASS: &str = "class";
     pub(super) const GROUP: &str = "group";
     pub(super) const TABLE: &str = "table";
     pub(super) const TOPIC: &str = "topic";
@@ -53,7 +53,7 @@ mod header {
     /// How many replays gave it another reason.
     pub(super) const REPLAYS: &str = "replays";
     /// Of a tombstone: what removed the letter.
-    pub(super) const BY: &str = "by";
+    pub(crate) const BY: &str = "by";
     /// Before the names of the message's own.
     pub(super) const OWN: &str = "header.";
 }
@@ -90,6 +90,16 @@ pub enum By {
     Purge,
 }
 
+impl By {
+    /// As the tombstone's header tells it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Replay => "replay",
+            Self::Purge => "purge",
+        }
+    }
+}
+
 impl DeadLetter {
     /// The same letter once more, in the place of the one that stands, after a replay that failed for another reason.
     pub fn again(letter: &Letter<'_>, error: &DataError) -> Self {
@@ -118,16 +128,12 @@ impl DeadLetter {
 
     /// What removes the letter of that key from that topic of dead letters.
     pub fn removal(topic: &str, key: &Key, by: By) -> Self {
-        let by = match by {
-            By::Replay => "replay",
-            By::Purge => "purge",
-        };
         Self {
             topic: topic.to_owned(),
             partition: Some(key.partition),
             key: key.bytes.to_vec(),
             value: None,
-            headers: OwnedHeaders::new().insert(Header { key: header::BY, value: Some(by) }),
+            headers: OwnedHeaders::new().insert(Header { key: header::BY, value: Some(by.name()) }),
         }
     }
 }

@@ -150,6 +150,8 @@ impl Topics {
             _ => None,
         };
         let offsets = committed.elements();
+        let answered = offsets.iter().try_for_each(|known| known.error());
+        answered.map_err(|error| unread(topic, &error))?;
         Ok(offsets.iter().filter_map(|found| offset(found.partition(), found.offset())).collect())
     }
 

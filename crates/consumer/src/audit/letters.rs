@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use rdkafka::message::{BorrowedMessage, Message as _};
 use service::kafka;
 
-use crate::dead_letter::SUFFIX;
+use crate::dead_letter::{By, SUFFIX, header};
 use crate::topic::{Topics, Unread};
 
 /// What is known of a message's dead letter.
@@ -34,17 +34,19 @@ impl Letters {
         let of = format!("{topic}{SUFFIX}");
         topics.read(&of, &topics.ranges(&of)?, |message| {
             let key = message.key().and_then(|key| std::str::from_utf8(key).ok());
-            let letter = if message.payload().is_some() { Letter::Waiting } else { Letter::Purged };
-            letters.add(key.and_then(|key| origin(key, group, topic)), letter, tables);
+            letters.add(key.and_then(|key| origin(key, group, topic)), state(message), tables);
             ControlFlow::Continue(())
         })?;
         Ok(letters)
     }
 
-    fn add(&mut self, origin: Option<(i32, i64, &str)>, letter: Letter, tables: &[String]) {
+    fn add(&mut self, origin: Option<(i32, i64, &str)>, letter: Option<Letter>, tables: &[String]) {
         let Some((partition, offset, table)) = origin else { return };
         let Some(table) = tables.iter().position(|known| known == table) else { return };
-        self.0.insert((table, partition, offset), letter);
+        match letter {
+            Some(letter) => drop(self.0.insert((table, partition, offset), letter)),
+            None => drop(self.0.remove(&(table, partition, offset))),
+        }
     }
 
     /// The letters of one message, as they are on their topic: their tables and, where they were not purged, why.
@@ -64,8 +66,11 @@ impl Letters {
             if let Some((partition, offset, table)) = key.and_then(|key| origin(key, group, topic))
                 && (partition, offset) == place
             {
-                let reason = message.payload().map(|_| reason(message));
-                reasons.insert(table.to_owned(), reason);
+                match state(message) {
+                    Some(Letter::Waiting) => drop(reasons.insert(table.to_owned(), Some(reason(message)))),
+                    Some(Letter::Purged) => drop(reasons.insert(table.to_owned(), None)),
+                    None => drop(reasons.remove(table)),
+                }
             }
             ControlFlow::Continue(())
         })?;
@@ -78,13 +83,23 @@ impl Letters {
     }
 }
 
+// What a record makes of its letter. What was replayed is a row like any other, so nothing is known of it any more.
+fn state(letter: &BorrowedMessage<'_>) -> Option<Letter> {
+    match letter.payload() {
+        Some(_) => Some(Letter::Waiting),
+        None if header(letter, header::BY).as_deref() == Some(By::Replay.name()) => None,
+        None => Some(Letter::Purged),
+    }
+}
+
 fn reason(letter: &BorrowedMessage<'_>) -> String {
-    let of = |name: &str| {
-        let headers = kafka::headers(letter).filter(|(known, _)| *known == name.as_bytes());
-        headers.last().and_then(|(_, value)| value).map(|value| String::from_utf8_lossy(value).into_owned())
-    };
-    let unknown = || "unknown".to_owned();
-    format!("{}: {}", of("class").unwrap_or_else(unknown), of("reason").unwrap_or_else(unknown))
+    let of = |name: &str| header(letter, name).unwrap_or_else(|| "unknown".to_owned());
+    format!("{}: {}", of(header::CLASS), of(header::REASON))
+}
+
+fn header(letter: &BorrowedMessage<'_>, name: &str) -> Option<String> {
+    let headers = kafka::headers(letter).filter(|(known, _)| *known == name.as_bytes());
+    headers.last().and_then(|(_, value)| value).map(|value| String::from_utf8_lossy(value).into_owned())
 }
 
 // Partition, offset and table of a letter of this group and topic. A group's name may have slashes.
@@ -109,10 +124,13 @@ mod tests {
         }
         let tables = ["shop.by_day".to_owned(), "shop.orders".to_owned()];
         let mut letters = Letters::default();
-        letters.add(of("my/group/orders/3/77/shop.orders"), Letter::Waiting, &tables);
-        letters.add(of("my/group/orders/3/78/shop.gone"), Letter::Waiting, &tables);
+        letters.add(of("my/group/orders/3/77/shop.orders"), Some(Letter::Waiting), &tables);
+        letters.add(of("my/group/orders/3/78/shop.gone"), Some(Letter::Waiting), &tables);
         assert_eq!((letters.get(1, 3, 77), letters.get(0, 3, 77)), (Some(Letter::Waiting), None));
-        letters.add(of("my/group/orders/3/77/shop.orders"), Letter::Purged, &tables);
+        letters.add(of("my/group/orders/3/77/shop.orders"), Some(Letter::Purged), &tables);
         assert_eq!(letters.get(1, 3, 77), Some(Letter::Purged));
+        // Replayed: it is a row now, and looked for as such.
+        letters.add(of("my/group/orders/3/77/shop.orders"), None, &tables);
+        assert_eq!(letters.get(1, 3, 77), None);
     }
 }

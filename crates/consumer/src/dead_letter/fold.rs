@@ -168,6 +168,8 @@ impl FromStr for Address {
 pub struct Select {
     /// The consumer group.
     pub group: String,
+    /// Topics of the messages.
+    pub topics: Vec<String>,
     /// Ids of causes.
     pub causes: Vec<String>,
     /// Tables, as `keyspace.table`.
@@ -184,6 +186,7 @@ impl Select {
             (&address.topic, address.partition, address.offset) == (&cause.topic, *partition, *offset)
         };
         cause.group == self.group
+            && (self.topics.is_empty() || self.topics.contains(&cause.topic))
             && (self.causes.is_empty() || self.causes.contains(&cause.id))
             && (self.tables.is_empty() || self.tables.contains(&cause.table))
             && (self.addresses.is_empty() || self.addresses.iter().any(is_there))

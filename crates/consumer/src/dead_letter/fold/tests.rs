@@ -104,6 +104,9 @@ fn only_letters_that_pass_every_filter_are_meant() {
     let all = Select { group: "g".to_owned(), ..Select::default() };
     assert_eq!(meant(&all), [7, 8]);
     assert!(meant(&Select { group: "other".to_owned(), ..all.clone() }).is_empty());
+    let of_topic = |topic: &str| Select { topics: vec![topic.to_owned()], ..all.clone() };
+    assert_eq!(meant(&of_topic("orders")), meant(&all));
+    assert!(meant(&of_topic("others")).is_empty());
     let of_cause = Select { causes: vec![fold.causes[0].id.clone()], ..all.clone() };
     assert_eq!(meant(&of_cause), [7]);
     let at = |address: &str| vec![address.parse().unwrap()];
