@@ -180,6 +180,7 @@ impl Filters {
         let letters = letters.map_err(|error| Unavailable(error.to_string()))?;
         let select = Select {
             group: settings.consumer.group.clone(),
+            topics: self.topic.clone(),
             causes: self.cause.clone(),
             tables: self.table.clone(),
             addresses: self.addresses.clone(),
