@@ -1,15 +1,21 @@
 //! What the table of users holds, and what it held before.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use uuid::Uuid;
 
 use crate::findings::{Findings, Violation};
 use crate::stage::Stage;
+use crate::topic::LOOK_EVERY;
 
 /// Rows that are looked at before and after a kill.
 const NOTED: usize = 400;
+/// How long a node may be busy with its start.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
+/// How far behind the consumer may be.
+const NOTED_WITHIN: Duration = Duration::from_secs(60);
 
 /// All rows, with their WRITETIMEs.
 pub(crate) async fn snapshot(stage: &Stage<'_>) -> Result<BTreeMap<Uuid, String>> {
@@ -35,9 +41,19 @@ pub(crate) async fn same_snapshot(stage: &mut Stage<'_>, findings: &mut Findings
 
 /// Remembers the youngest rows that can be read: Cassandra has acknowledged them.
 pub(crate) async fn note_stored(stage: &mut Stage<'_>) -> Result<()> {
-    let youngest = stage.users()?.load.latest(NOTED);
-    stage.noted = writetimes(stage, youngest).await?;
-    Ok(())
+    let until = Instant::now() + NOTED_WITHIN;
+    loop {
+        stage.noted = writetimes(stage, stage.users()?.load.latest(NOTED)).await?;
+        if !stage.noted.is_empty() {
+            return Ok(());
+        }
+        // The consumer is behind: the youngest are asked again.
+        ensure!(
+            Instant::now() < until,
+            "none of the youngest {NOTED} users is stored after {NOTED_WITHIN:?}"
+        );
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 /// Counts those of which an older version is there now, or none.
@@ -53,8 +69,19 @@ async fn writetimes(stage: &Stage<'_>, users: Vec<Uuid>) -> Result<HashMap<Uuid,
     ensure!(users.len() <= NOTED, "too many for one question");
     let keyspace = &stage.world.name;
     let question = format!("SELECT id, writetime(first_name) FROM {keyspace}.created_users WHERE id IN ?");
-    let answer = stage.world.session.query_unpaged(question, (users,)).await?;
-    let rows = answer.into_rows_result()?;
+    let ask = || async { Ok(stage.world.session.query_unpaged(question.as_str(), (&users,)).await?) };
+    let rows = patiently(ask).await?.into_rows_result()?;
     let rows: Result<Vec<(Uuid, Option<i64>)>, _> = rows.rows()?.collect();
     Ok(rows?.into_iter().filter_map(|(id, writetime)| Some((id, writetime?))).collect())
+}
+
+/// Asks again while a node that has just come back does not answer.
+pub(crate) async fn patiently<T, F: Future<Output = Result<T>>>(ask: impl Fn() -> F) -> Result<T> {
+    let until = Instant::now() + ANSWERED_WITHIN;
+    loop {
+        match ask().await {
+            Err(_) if Instant::now() < until => tokio::time::sleep(LOOK_EVERY).await,
+            answer => return answer,
+        }
+    }
 }

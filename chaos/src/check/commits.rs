@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::findings::{Findings, Violation};
 use crate::stage::Stage;
+use crate::table::patiently;
 use crate::topic;
 
 /// Rows that are asked for at once.
@@ -28,10 +29,12 @@ pub(crate) async fn committed_is_stored(stage: &mut Stage<'_>, findings: &mut Fi
     });
     let keyspace = &stage.world.name;
     let question = format!("SELECT writetime(first_name) FROM {keyspace}.created_users WHERE id = ?");
-    let prepared = stage.world.session.prepare(question).await?;
+    let prepare = || async { Ok(stage.world.session.prepare(question.as_str()).await?) };
+    let prepared = patiently(prepare).await?;
     let (session, prepared) = (&stage.world.session, &prepared);
     let answers = stream::iter(asked).map(|(id, wanted)| async move {
-        let answer = session.execute_unpaged(prepared, (id,)).await?;
+        let ask = || async { Ok(session.execute_unpaged(prepared, (id,)).await?) };
+        let answer = patiently(ask).await?;
         let found = answer.into_rows_result()?.maybe_first_row::<(Option<i64>,)>()?;
         anyhow::Ok((id, wanted, found.and_then(|(found,)| found)))
     });
