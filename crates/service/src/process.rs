@@ -109,6 +109,9 @@ where
     std::process::exit(code)
 }
 
+/// The exit code of a command whose server is away: `EX_UNAVAILABLE` of sysexits.h.
+pub const UNAVAILABLE: i32 = 69;
+
 /// The exit code that tells a script what kind of failure this is.
 pub fn exit_code(error: &anyhow::Error) -> i32 {
     if error.downcast_ref::<ConfigError>().is_some() { 78 } else { 1 }

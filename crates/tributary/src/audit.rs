@@ -3,7 +3,7 @@
 mod screen;
 
 use std::cell::Cell;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use consumer::audit::{Options, Progress, Since};
 use service::config::ConfigError;
 use service::telemetry;
 
+use crate::print::output;
 use crate::settings;
 
 const EXAMPLES: &str = "\
@@ -89,13 +90,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
     line.clear();
     // What is refused is a matter of the settings, of which the routes are a part.
     let report = audited.map_err(|refused| ConfigError::Section(refused.to_string()))?;
-    let mut text = screen::text(&report);
-    if arguments.json {
-        let object = serde_json::to_string(&screen::Json::of(&report)).context("write the report as JSON")?;
-        text.push_str(&object);
-        text.push('\n');
-    }
-    std::io::stdout().write_all(text.as_bytes()).context("write to stdout")?;
+    output(&screen::text(&report), arguments.json, &screen::Json::of(&report))?;
     Ok(report.exit_code())
 }
 

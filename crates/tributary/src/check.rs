@@ -2,13 +2,13 @@
 
 mod screen;
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context;
 use service::config::ConfigError;
 use service::telemetry;
 
+use crate::print::output;
 use crate::settings;
 
 const EXAMPLES: &str = "\
@@ -61,13 +61,6 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
     let checked = consumer::check::check(&settings, sample).await;
     // A refused user is a matter of the settings.
     let report = checked.map_err(|refused| ConfigError::Section(refused.to_string()))?;
-    let mut text = screen::text(&report);
-    if arguments.json {
-        text.push_str(
-            &serde_json::to_string(&screen::Json::of(&report)).context("write the report as JSON")?,
-        );
-        text.push('\n');
-    }
-    std::io::stdout().write_all(text.as_bytes()).context("write to stdout")?;
+    output(&screen::text(&report), arguments.json, &screen::Json::of(&report))?;
     Ok(report.exit_code())
 }

@@ -5,16 +5,14 @@ mod change;
 mod list;
 mod show;
 
-use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use clap::{ArgGroup, Subcommand};
 use consumer::Settings;
 use consumer::dead_letter::{Address, Letters, Select};
 use consumer::replay::Failed;
 use consumer::route::{self, Route};
-use serde::Serialize;
 use service::config::ConfigError;
 use service::telemetry;
 
@@ -195,14 +193,4 @@ fn failed(failed: Failed) -> anyhow::Error {
         Failed::Misfit(why) => anyhow!(why),
         Failed::Unavailable(why) => Unavailable(why).into(),
     }
-}
-
-// What a person reads, and behind it the object if that is asked for.
-fn print(text: &str, json: bool, object: &impl Serialize) -> anyhow::Result<()> {
-    let mut text = text.to_owned();
-    if json {
-        text.push_str(&serde_json::to_string(object).context("write the outcome as JSON")?);
-        text.push('\n');
-    }
-    std::io::stdout().write_all(text.as_bytes()).context("write to stdout")
 }

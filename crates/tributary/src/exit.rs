@@ -1,7 +1,6 @@
 //! How a command ends -> the exit code that tells a script what kind of end it is, as sysexits.h numbers them.
 
-/// A server is away (`EX_UNAVAILABLE`).
-pub(crate) const UNAVAILABLE: i32 = 69;
+use service::UNAVAILABLE;
 
 /// Kafka or Cassandra could not be reached, or stopped to answer; says which and why.
 #[derive(Debug, thiserror::Error)]

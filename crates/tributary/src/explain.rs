@@ -2,15 +2,14 @@
 
 mod screen;
 
-use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::Context;
 use consumer::audit::Unready;
 use consumer::explain::{Place, Unexplained};
 use service::config::ConfigError;
-use service::telemetry;
+use service::{UNAVAILABLE, telemetry};
 
+use crate::print::output;
 use crate::settings;
 
 const EXAMPLES: &str = "\
@@ -28,9 +27,6 @@ Exit codes:
 
 Settings are the consumer's: tributary.toml, then variables such as TRIBUTARY__KAFKA__BROKERS.
 Nothing is written: no row, no dead letter, no offset. No consumer group is joined.";
-
-/// `EX_UNAVAILABLE` of sysexits.h.
-const UNAVAILABLE: i32 = 69;
 
 /// Arguments of `tributary explain`.
 #[derive(Debug, clap::Args)]
@@ -63,12 +59,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
             return Ok(if matches!(error, Unexplained::NoMessage(_)) { 1 } else { UNAVAILABLE });
         }
     };
-    let mut text = screen::text(&explanation);
-    if arguments.json {
-        text.push_str(&serde_json::to_string(&explanation).context("write the explanation as JSON")?);
-        text.push('\n');
-    }
-    std::io::stdout().write_all(text.as_bytes()).context("write to stdout")?;
+    output(&screen::text(&explanation), arguments.json, &explanation)?;
     Ok(explanation.exit_code())
 }
 

@@ -1,6 +1,23 @@
-//! Lines for a person, of words that came from anywhere.
+//! Lines for a person, of words that came from anywhere; and behind them one object for a script.
 
 use std::fmt::{Arguments, Write};
+use std::io::Write as _;
+
+use anyhow::Context;
+use serde::Serialize;
+
+/// Prints what a person reads, and with `json` the object on a last line.
+///
+/// # Errors
+/// Standard output is closed.
+pub(crate) fn output(text: &str, json: bool, object: &impl Serialize) -> anyhow::Result<()> {
+    let mut text = text.to_owned();
+    if json {
+        text.push_str(&serde_json::to_string(object).context("write the outcome as JSON")?);
+        text.push('\n');
+    }
+    std::io::stdout().write_all(text.as_bytes()).context("write to stdout")
+}
 
 /// Appends a line.
 pub(crate) fn line(text: &mut String, arguments: Arguments<'_>) {

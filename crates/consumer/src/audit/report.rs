@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
+use service::UNAVAILABLE;
 
 pub use super::trial::Kind;
 
@@ -26,14 +27,11 @@ pub struct Report {
 }
 
 impl Report {
-    /// `EX_UNAVAILABLE` of sysexits.h.
-    const UNAVAILABLE: i32 = 69;
-
     /// 0: no fault. 1: faults. 69: none so far, but not everything was judged.
     pub fn exit_code(&self) -> i32 {
         match (self.faults.is_empty(), &self.incomplete) {
             (false, _) => 1,
-            (true, Some(_)) => Self::UNAVAILABLE,
+            (true, Some(_)) => UNAVAILABLE,
             (true, None) => 0,
         }
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use serde::Serialize;
+use service::UNAVAILABLE;
 
 use crate::route::Problem;
 
@@ -28,15 +29,12 @@ pub struct Report {
 }
 
 impl Report {
-    /// `EX_UNAVAILABLE` of sysexits.h.
-    const UNAVAILABLE: i32 = 69;
-
     /// 0: no error. 1: errors. 69: none so far, but a server could not be reached, or a topic not be sampled.
     pub fn exit_code(&self) -> i32 {
         let reached = self.cassandra.error.is_none() && self.kafka.error.is_none();
         match (self.errors.is_empty(), reached && self.not_sampled.is_empty()) {
             (false, _) => 1,
-            (true, false) => Self::UNAVAILABLE,
+            (true, false) => UNAVAILABLE,
             (true, true) => 0,
         }
     }

@@ -7,11 +7,11 @@ use anyhow::{Context, anyhow};
 use consumer::dead_letter::{By, DeadLetter, DeadLetters, Letters, SUFFIX, Select, Selected};
 use consumer::replay::{Again, Replay, Report};
 use serde::Serialize;
-use service::{Health, shutdown};
+use service::{Health, UNAVAILABLE, shutdown};
 
-use super::{Change, causes, configured, failed, print};
-use crate::exit::{UNAVAILABLE, Unavailable};
-use crate::print::{counted, line, safe};
+use super::{Change, causes, configured, failed};
+use crate::exit::Unavailable;
+use crate::print::{counted, line, output, safe};
 use crate::settings;
 
 /// Bytes of a reason that are shown.
@@ -52,7 +52,7 @@ pub(super) async fn replay(change: Change) -> anyhow::Result<i32> {
         };
         replay.run(&letters, &selected, &shutdown::on_signal()?, tell).await
     };
-    print(&screen(&report, change.dry_run), change.common.json, &report)?;
+    output(&screen(&report, change.dry_run), change.common.json, &report)?;
     Ok(match &report.ended {
         Some(_) => UNAVAILABLE,
         None => i32::from(report.again > 0),
@@ -100,7 +100,7 @@ pub(super) async fn purge(change: Change) -> anyhow::Result<i32> {
         Purged { selected: selected.iter().map(|(_, of_topic)| of_topic.len()).sum(), removed: 0 };
     if change.dry_run {
         let text = causes::text(&causes::of(&letters, &select));
-        print(
+        output(
             &format!("{text}{} would be removed\n", counted(purged.selected, "letter")),
             change.common.json,
             &purged,
@@ -123,7 +123,7 @@ pub(super) async fn purge(change: Change) -> anyhow::Result<i32> {
             purged.removed += some.len();
         }
     }
-    print(&format!("{} removed\n", counted(purged.removed, "letter")), change.common.json, &purged)?;
+    output(&format!("{} removed\n", counted(purged.removed, "letter")), change.common.json, &purged)?;
     Ok(0)
 }
 

@@ -4,8 +4,8 @@ use consumer::dead_letter::{Letters, SUFFIX};
 use serde::Serialize;
 
 use super::causes::{self, Counted};
-use super::{List, configured, print};
-use crate::print::{counted, line};
+use super::{List, configured};
+use crate::print::{counted, line, output};
 
 #[derive(Serialize)]
 struct Json<'a> {
@@ -43,7 +43,7 @@ pub(super) async fn run(list: List) -> anyhow::Result<i32> {
     for topic in &letters.missing {
         line(&mut text, format_args!("topic {topic}{SUFFIX} does not exist"));
     }
-    print(&text, list.common.json, &json)?;
+    output(&text, list.common.json, &json)?;
     Ok(0)
 }
 

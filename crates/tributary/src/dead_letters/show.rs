@@ -13,8 +13,8 @@ use consumer::route::Route;
 use consumer::{Settings, Sink};
 use serde::Serialize;
 
-use super::{Filters, Show, configured, print};
-use crate::print::{counted, line, safe};
+use super::{Filters, Show, configured};
+use crate::print::{counted, line, output, safe};
 
 /// Bytes of a header or of a key that are shown.
 const WORDS_MAX: usize = 500;
@@ -75,7 +75,7 @@ pub(super) async fn run(show: Show) -> anyhow::Result<i32> {
             format_args!("\nThis message is dead for several tables, --table names one: {tables}"),
         );
     }
-    print(&text, show.common.json, &json(letter, today))?;
+    output(&text, show.common.json, &json(letter, today))?;
     Ok(0)
 }
 
