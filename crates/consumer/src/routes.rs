@@ -90,7 +90,7 @@ pub fn fit(
 }
 
 /// Whether a table has another form than the targets were made for, by the schema as the store knows it: the driver
-/// reads it again when the server announces a change.
+/// reads it again within a second of a change that the server announces.
 pub fn changed(store: &Store, routes: &[Route], targets: &[Target]) -> Option<Misfit> {
     match plans(store, routes) {
         Err(misfit) => Some(misfit),

@@ -225,7 +225,8 @@ async fn open(settings: &Cassandra) -> Result<Session, ConnectError> {
         .keepalive_interval(Duration::from_secs(5))
         .keepalive_timeout(Duration::from_secs(5))
         .tcp_nodelay(true)
-        .cluster_metadata_refresh_interval(Duration::from_secs(60));
+        // How long the driver gathers announced changes of the schema before it reads those keyspaces again.
+        .cluster_metadata_refresh_interval(Duration::from_secs(1));
     if !settings.username.is_empty() {
         builder = builder.user(&settings.username, settings.password.expose_secret());
     }

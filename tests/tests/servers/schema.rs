@@ -250,7 +250,7 @@ async fn table_dropped_while_nothing_flows_is_named_before_the_next_message() {
     let keys = typed.ten(&json!(1)).await;
     typed.all_have(&keys, &CqlValue::Int(1)).await;
     typed.world.cql(&format!("DROP TABLE {}.typed", typed.world.name)).await;
-    red(&typed.consumer, &[".typed does not exist"], SOON);
+    red(&typed.consumer, &[".typed does not exist"], Duration::from_secs(20));
     let keys = typed.ten(&json!(2)).await;
     typed.world.cql(&format!("CREATE TABLE {}.typed (k text PRIMARY KEY, v int)", typed.world.name)).await;
     healthy(&typed.consumer);
