@@ -67,10 +67,10 @@ impl Drop for Disk {
     }
 }
 
-/// Runs a command of the machine; fails with what it printed.
-pub(crate) fn run(command: &mut Command) -> Result<()> {
+/// Runs a command of the machine and returns what it printed; fails with what it complained of.
+pub(crate) fn run(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("start {command:?}"))?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{command:?}: {}: {}", output.status, said.trim());
-    Ok(())
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -1,16 +1,19 @@
 //! What flows into a topic: a load of users with a ledger, or a real producer on the simulated upstreams.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result};
 use datasets::Dataset;
 use end_to_end::{Load, World, ends, healthy, metric};
 use serde::Deserialize;
 use testbed::{Kafka, Service};
 
 use crate::scenario::Scenario;
+use crate::stage::stop;
 
 const PARTITIONS: i32 = 6;
 /// Changes a second of the simulated Wikimedia.
 const CHANGES_PER_S: &str = "200";
+/// Longer than any run: it is asked for all of its history in the end.
+const HISTORY: &str = "12h";
 
 /// Which of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -116,7 +119,10 @@ impl Feed {
 
 impl Produced {
     fn start(dataset: &'static Dataset, world: &World, settings: &[(String, String)]) -> Self {
-        let simulators = world.spawn("simulators", &[("SIMULATOR__WIKIPEDIA_PER_S", CHANGES_PER_S)]);
+        let simulators = world.spawn(
+            "simulators",
+            &[("SIMULATOR__WIKIPEDIA_PER_S", CHANGES_PER_S), ("SIMULATOR__WIKIPEDIA_RETENTION", HISTORY)],
+        );
         healthy(&simulators);
         let mut settings = settings.to_vec();
         settings.push(("PRODUCER__UPSTREAMS".to_owned(), "simulated".to_owned()));
@@ -144,9 +150,16 @@ impl Produced {
 
     /// Stops the producer; what it has sent is on the topic then.
     pub(crate) fn stop(&mut self) -> Result<()> {
-        let code = self.producer.terminate()?;
-        ensure!(code == 0, "the producer {} ended with {code} on SIGTERM", self.dataset.name);
-        Ok(())
+        stop(&mut self.producer).context(self.dataset.name)
+    }
+
+    /// A column of its table that is a text in each message, under the same name.
+    pub(crate) fn column(&self) -> &'static str {
+        match self.dataset.name {
+            "random-user" => "first_name",
+            "wikipedia" => "title",
+            _ => "name",
+        }
     }
 
     /// Its table, without the keyspace.

@@ -3,8 +3,11 @@
 //! The invariants' numbers are those of the failure matrix in docs/chaos.md.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 
+use anyhow::{Result, anyhow};
 use clap::ValueEnum;
+use futures::FutureExt;
 use serde::Deserialize;
 
 /// Examples that are kept of each kind.
@@ -42,6 +45,11 @@ pub(crate) enum Violation {
     Unproved,
 }
 
+/// A step that found a promise broken.
+#[derive(Debug, thiserror::Error)]
+#[error("{1}")]
+pub(crate) struct Broken(pub(crate) Violation, pub(crate) String);
+
 /// The violations of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
@@ -56,6 +64,20 @@ impl Findings {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.counts.is_empty()
+    }
+
+    /// Whether nothing is found beside it that would be the harness's fault, or would hide what it is of.
+    pub(crate) fn is_proof_of(&self, violation: Violation) -> bool {
+        let doubts = [Violation::NotHealed, Violation::Ended, Violation::Unproved];
+        doubts.iter().all(|doubt| *doubt == violation || self.count(*doubt) == 0)
+    }
+
+    /// Adds what something broke off with, if it did: a [`Broken`] promise, or the harness itself failed.
+    pub(crate) fn note(&mut self, done: Result<()>) {
+        if let Err(error) = done {
+            let violation = error.downcast_ref::<Broken>().map_or(Violation::Unproved, |broken| broken.0);
+            self.add(violation, || format!("{error:#}"));
+        }
     }
 
     /// All of it, in words: the counts first.
@@ -73,9 +95,33 @@ impl Findings {
     }
 }
 
+/// What panics in it is an error: what the tests share has no other way to say that it failed.
+pub(crate) async fn guarded<T>(doing: impl Future<Output = Result<T>>) -> Result<T> {
+    AssertUnwindSafe(doing).catch_unwind().await.unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str);
+        let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no words");
+        Err(anyhow!("the harness panicked: {said}"))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_broken_promise_is_noted_as_such_and_anything_else_as_unproved() {
+        let mut findings = Findings::default();
+        findings.note(Ok(()));
+        assert!(findings.is_empty());
+        let broken = anyhow!(Broken(Violation::NotRed, "still green".to_owned()));
+        findings.note(Err(broken.context("cycle 1")));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        findings.note(runtime.block_on(guarded(async { panic!("no rows") })));
+        let told = findings.told();
+        assert_eq!(findings.count(Violation::NotRed), 1);
+        assert!(told.iter().any(|line| line == "NotRed: cycle 1: still green"), "{told:?}");
+        assert!(told.iter().any(|line| line == "Unproved: the harness panicked: no rows"), "{told:?}");
+    }
 
     #[test]
     fn all_are_counted_and_some_are_told() {

@@ -10,8 +10,7 @@ use testbed::{Service, get};
 use uuid::Uuid;
 
 use crate::feed::Feed;
-use crate::findings::Violation;
-use crate::play::Broken;
+use crate::findings::{Broken, Violation};
 use crate::stage::Stage;
 use crate::topic::LOOK_EVERY;
 
@@ -30,14 +29,10 @@ pub(crate) async fn red_within(stage: &Stage<'_>, within: Duration) -> Result<()
     Ok(())
 }
 
-/// The consumers' health turns red, or they count that offsets were reset.
+/// The consumers' health turns red, or they count that offsets were reset since the topic was made anew.
 pub(crate) async fn noticed_within(stage: &Stage<'_>, within: Duration) -> Result<()> {
     let until = Instant::now() + within;
-    let counts_resets = |consumer: &Service| {
-        let (_, metrics) = get(consumer.http(), "/metrics").unwrap_or_default();
-        metrics.lines().any(|line| line.starts_with("tributary_offset_resets_total") && !line.ends_with(" 0"))
-    };
-    while !stage.says(503) && !stage.consumers.iter().any(counts_resets) {
+    while !stage.says(503) && stage.offset_resets() <= stage.resets {
         let what = || format!("the consumer tells of nothing after {within:?}");
         look_again(stage, until, Violation::NotRed, what).await?;
     }

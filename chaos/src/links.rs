@@ -9,6 +9,10 @@ use anyhow::Result;
 use crate::disk::run;
 
 const CHAIN: &str = "TRIBUTARY";
+const RESET: [&str; 4] = ["-j", "REJECT", "--reject-with", "tcp-reset"];
+const SOMETIMES: [&str; 5] = ["-m", "statistic", "--mode", "random", "--probability"];
+/// Of the loopback, as the kernel makes it.
+const MTU: &str = "65536";
 
 /// The rules, and that they are gone in the end.
 #[derive(Debug)]
@@ -28,20 +32,40 @@ impl Links {
     /// Drops every packet to and from a port.
     pub(crate) fn cut(&self, port: &str) -> Result<()> {
         for direction in ["--dport", "--sport"] {
-            iptables(&["-A", CHAIN, "-p", "tcp", direction, port, "-j", "DROP"])?;
+            add(&[direction, port, "-j", "DROP"])?;
+        }
+        Ok(())
+    }
+
+    /// Drops so many of a hundred packets to and from a port. TCP sends them again, later and later: a slow link.
+    pub(crate) fn lose(&self, port: &str, percent: u8) -> Result<()> {
+        for direction in ["--dport", "--sport"] {
+            add(&[&[direction, port][..], &SOMETIMES, &[&share(percent), "-j", "DROP"]].concat())?;
         }
         Ok(())
     }
 
     /// Answers every packet to a port with a reset.
     pub(crate) fn reset(&self, port: &str) -> Result<()> {
-        let reject = ["-j", "REJECT", "--reject-with", "tcp-reset"];
-        iptables(&[&["-A", CHAIN, "-p", "tcp", "--dport", port][..], &reject].concat())
+        add(&[&["--dport", port][..], &RESET].concat())
     }
 
-    /// Drops nothing any more.
-    pub(crate) fn mend(&self) -> Result<()> {
-        iptables(&["-F", CHAIN])
+    /// Answers so many of a hundred packets to a port with a reset.
+    pub(crate) fn reset_some(&self, port: &str, percent: u8) -> Result<()> {
+        add(&[&["--dport", port][..], &SOMETIMES, &[&share(percent)], &RESET].concat())
+    }
+
+    /// Packets are of so many bytes at most, so that frames come in slices.
+    pub(crate) fn slice(&self, bytes: u16) -> Result<()> {
+        mtu(&bytes.to_string())
+    }
+
+    /// Drops nothing any more. Returns how many packets were struck.
+    pub(crate) fn mend(&self) -> Result<u64> {
+        let counters = iptables(&["-n", "-v", "-x", "-L", CHAIN])?;
+        iptables(&["-F", CHAIN])?;
+        mtu(MTU)?;
+        Ok(struck(&counters))
     }
 }
 
@@ -52,7 +76,37 @@ impl Drop for Links {
     }
 }
 
-fn iptables(words: &[&str]) -> Result<()> {
+fn add(words: &[&str]) -> Result<()> {
+    iptables(&[&["-A", CHAIN, "-p", "tcp"][..], words].concat()).map(drop)
+}
+
+fn share(percent: u8) -> String {
+    format!("{:.2}", f64::from(percent) / 100.0)
+}
+
+fn iptables(words: &[&str]) -> Result<String> {
     // Waits for the lock that each change takes.
     run(Command::new("iptables").arg("--wait").args(words))
+}
+
+fn mtu(bytes: &str) -> Result<()> {
+    run(Command::new("ip").args(["link", "set", "lo", "mtu", bytes])).map(drop)
+}
+
+// Two lines of titles, then one a rule, with its packets first.
+fn struck(counters: &str) -> u64 {
+    let packets = |line: &str| line.split_whitespace().next().and_then(|packets| packets.parse::<u64>().ok());
+    counters.lines().skip(2).filter_map(packets).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_of_all_rules_are_added_up() {
+        let counters = "Chain TRIBUTARY (1 references)\n    pkts      bytes target\n      12      720 DROP\n       3 180 REJECT\n";
+        assert_eq!(struck(counters), 15);
+        assert_eq!(struck("Chain TRIBUTARY (1 references)\n    pkts      bytes target\n"), 0);
+    }
 }

@@ -17,15 +17,14 @@ mod table;
 mod topic;
 mod upstreams;
 
-use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail, ensure};
 use clap::Parser;
-use futures::FutureExt;
+use testbed::Tools;
 
-use findings::Violation;
+use findings::{Violation, guarded};
 use play::Outcome;
 use report::{Report, Reports};
 use scenario::{Form, Scenario};
@@ -70,6 +69,7 @@ fn main() -> ExitCode {
 
 // Whether every promise was kept.
 fn run(arguments: &Arguments) -> Result<bool> {
+    ensure_alone()?;
     rustls::crypto::ring::default_provider()
         .install_default()
         .map_err(|_| anyhow!("another provider of cryptography is installed"))?;
@@ -80,14 +80,19 @@ fn run(arguments: &Arguments) -> Result<bool> {
     for mut scenario in chosen(arguments)? {
         scenario.must_find = arguments.must_find.or(scenario.must_find);
         let cycles = arguments.cycles.unwrap_or(scenario.cycles);
+        ensure!(cycles > 0, "{} is not played in the short form: say --cycles", scenario.name);
         eprintln!("==> {}: {}, {cycles} cycles, seed {seed}", scenario.name, scenario.about);
         let began = Instant::now();
-        let mut outcome = runtime.block_on(play(&mut servers, &scenario, cycles, seed));
+        let mut outcome = Outcome::default();
+        let played = play(&mut servers, &scenario, cycles, seed, &mut outcome);
+        // Whatever goes wrong in the harness itself is a finding, too: the next scenario is played all the same.
+        let played = runtime.block_on(guarded(played));
+        outcome.findings.note(played);
         if outcome.peak_rss_mb > RSS_MB_MAX {
             let what = || format!("the consumer took {:.0} MB, more than {RSS_MB_MAX}", outcome.peak_rss_mb);
             outcome.findings.add(Violation::Grew, what);
         }
-        let report = Report::new(&scenario, seed, cycles, began.elapsed().as_secs_f64(), &outcome);
+        let report = Report::new(&scenario, seed, began.elapsed().as_secs_f64(), &outcome);
         if !report.is_kept() {
             report.complain();
             // Nobody knows what state they are in.
@@ -96,9 +101,24 @@ fn run(arguments: &Arguments) -> Result<bool> {
         reports.push(report);
     }
     drop(servers);
-    let kept = reports.iter().all(Report::is_kept);
-    Reports::of(seed, reports).print(arguments.json);
-    Ok(kept)
+    let reports = Reports::of(reports);
+    reports.print(arguments.json);
+    Ok(reports.are_kept())
+}
+
+// What is cut and killed here is of nobody else.
+fn ensure_alone() -> Result<()> {
+    let interfaces = std::fs::read_to_string("/proc/net/dev")?;
+    let others = interfaces.lines().skip(2).any(|line| !line.trim_start().starts_with("lo:"));
+    ensure!(!others, "this needs a network of its own: start it by `cargo xtask chaos`");
+    match testbed::tools()? {
+        Tools::Jvm { .. } => Ok(()),
+        docker @ Tools::Docker { .. } => {
+            bail!(
+                "chaos breaks servers that are processes of its own: it needs Java 17 and Maven, and found {docker}"
+            )
+        }
+    }
 }
 
 // Those that share servers come one after the other.
@@ -113,29 +133,23 @@ fn chosen(arguments: &Arguments) -> Result<Vec<Scenario>> {
     Ok(scenarios)
 }
 
-// On the servers of the scenario before, where they will do. Whatever goes wrong in the harness itself is a finding, too: the
-// next scenario is played all the same.
-async fn play(servers: &mut Option<Servers>, scenario: &Scenario, cycles: u32, seed: u64) -> Outcome {
+// On the servers of the scenario before, where they will do.
+async fn play(
+    servers: &mut Option<Servers>,
+    scenario: &Scenario,
+    cycles: u32,
+    seed: u64,
+    outcome: &mut Outcome,
+) -> Result<()> {
     let asked = Asked::by(scenario);
     if servers.as_ref().is_some_and(|servers| !servers.are(&asked)) {
         *servers = None;
     }
-    let played = async {
-        let servers = match servers {
-            Some(servers) => servers,
-            None => servers.insert(Servers::start(asked).await?),
-        };
-        play::play(servers, scenario, cycles, seed).await
+    let servers = match servers {
+        Some(servers) => servers,
+        None => servers.insert(Servers::start(asked).await?),
     };
-    let failed = match AssertUnwindSafe(played).catch_unwind().await {
-        Ok(Ok(outcome)) => return outcome,
-        Ok(Err(error)) => format!("{error:#}"),
-        // What it says is on standard error.
-        Err(_) => "a step of the harness panicked".to_owned(),
-    };
-    let mut outcome = Outcome::default();
-    outcome.findings.add(Violation::Unproved, || failed);
-    outcome
+    play::play(servers, scenario, cycles, seed, outcome).await
 }
 
 #[cfg(test)]

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, ensure};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
 
 use crate::check;
 use crate::feed::Feed;
-use crate::findings::{Findings, Violation};
+use crate::findings::{Findings, Violation, guarded};
 use crate::scenario::{Scenario, Step};
 use crate::servers::Servers;
 use crate::stage::Stage;
@@ -17,6 +18,8 @@ use crate::{heal, rates, table, topic, upstreams};
 /// What a run found.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
+    /// Those that were played to their end.
+    pub(crate) cycles: u32,
     pub(crate) acknowledged: usize,
     pub(crate) forgotten: usize,
     pub(crate) heal_max: Duration,
@@ -24,42 +27,38 @@ pub(crate) struct Outcome {
     pub(crate) findings: Findings,
 }
 
-/// A step that found a promise broken: the cycles end, and the tables are looked at all the same.
-#[derive(Debug, thiserror::Error)]
-#[error("{1}")]
-pub(crate) struct Broken(pub(crate) Violation, pub(crate) String);
-
-/// Plays so many cycles.
+/// Plays so many cycles. A step that breaks off ends them; what is in the tables then is looked at all the same.
 ///
 /// # Errors
-/// The harness itself failed: nothing is known.
+/// The harness itself failed, before anything flowed or when everything was over.
 pub(crate) async fn play(
     servers: &mut Servers,
     scenario: &Scenario,
     cycles: u32,
     seed: u64,
-) -> Result<Outcome> {
+    outcome: &mut Outcome,
+) -> Result<()> {
     let mut stage = Stage::open(servers, scenario, seed).await?;
-    let mut outcome = Outcome::default();
-    if let Err(broken) = run(&mut stage, scenario, cycles, seed, &mut outcome).await {
-        outcome.findings.add(broken.0, || broken.1);
-        // Whatever it left broken is mended, so that rows can be compared all the same.
-        stage.restore().await?;
+    let run = run(&mut stage, scenario, cycles, seed, outcome).await;
+    if run.is_err() {
+        outcome.findings.note(run);
+        // Whatever it left broken is mended, so that rows can be compared.
+        outcome.findings.note(guarded(stage.restore()).await.context("restore"));
     }
-    conclude(&mut stage, &mut outcome).await?;
+    let concluded = guarded(conclude(&mut stage, outcome)).await.context("in the end");
+    outcome.findings.note(concluded);
     if scenario.forgets && stage.forgotten == 0 {
         outcome.findings.add(Violation::Unproved, || "Cassandra has forgotten no row".to_owned());
     }
-    stage.weigh()?;
+    outcome.findings.note(stage.weigh());
     outcome.forgotten = stage.forgotten;
     outcome.peak_rss_mb = stage.peak_rss_mb;
     if !outcome.findings.is_empty() {
         let folder = testbed::cache().join("logs").join(format!("chaos-{}", scenario.name));
-        stage.keep_logs(&folder)?;
-        eprintln!("==> {}: the services' logs are in {}", scenario.name, folder.display());
+        outcome.findings.note(stage.keep_logs(&folder));
+        eprintln!("==> {}: the services' and the servers' logs are in {}", scenario.name, folder.display());
     }
-    stage.close().await?;
-    Ok(outcome)
+    stage.close().await
 }
 
 async fn run(
@@ -68,24 +67,41 @@ async fn run(
     cycles: u32,
     seed: u64,
     outcome: &mut Outcome,
-) -> Result<(), Broken> {
+) -> Result<()> {
     let mut random = StdRng::seed_from_u64(seed);
     for cycle in 1..=cycles {
         let mut heal = Duration::ZERO;
-        for (number, step) in scenario.cycle.iter().enumerate() {
-            let began = Instant::now();
-            if let Err(error) = perform(stage, step, &mut random, &mut outcome.findings).await {
-                let what = format!("cycle {cycle}, step {} {step:?}: {error:#}", number + 1);
-                let violation = error.downcast_ref::<Broken>().map_or(Violation::Unproved, |broken| broken.0);
-                return Err(Broken(violation, what));
-            }
-            if matches!(step, Step::HealsWithin(_)) {
-                heal = heal.max(began.elapsed());
-            }
-        }
+        let played = steps(stage, &scenario.cycle, &mut random, &mut outcome.findings, &mut heal);
+        played.await.with_context(|| format!("cycle {cycle}"))?;
+        outcome.cycles = cycle;
         outcome.heal_max = outcome.heal_max.max(heal);
         eprintln!("==> {} {cycle}/{cycles}: healed in {:.1} s", scenario.name, heal.as_secs_f64());
-        stage.weigh().map_err(|error| Broken(Violation::Unproved, error.to_string()))?;
+        stage.weigh()?;
+    }
+    Ok(())
+}
+
+// One after the other; notes the longest time to heal.
+async fn steps(
+    stage: &mut Stage<'_>,
+    steps: &[Step],
+    random: &mut StdRng,
+    findings: &mut Findings,
+    heal: &mut Duration,
+) -> Result<()> {
+    for (number, step) in steps.iter().enumerate() {
+        let began = Instant::now();
+        let performed = async {
+            if let Step::OneOf(choices) = step {
+                let chosen = choices.choose(random).context("a choice has no steps")?;
+                return Box::pin(self::steps(stage, chosen, random, findings, heal)).await;
+            }
+            perform(stage, step, random, findings).await
+        };
+        guarded(performed).await.with_context(|| format!("step {} {step:?}", number + 1))?;
+        if matches!(step, Step::HealsWithin(_)) {
+            *heal = began.elapsed().max(*heal);
+        }
     }
     Ok(())
 }
@@ -97,11 +113,12 @@ async fn perform(
     findings: &mut Findings,
 ) -> Result<()> {
     match step {
+        Step::OneOf(_) => unreachable!("chosen by the caller"),
         Step::Flow(between) => tokio::time::sleep(between.choose(random)).await,
         Step::Kill(part) => stage.kill(*part)?,
-        Step::Stop(part) => ended(stage.stop(*part))?,
+        Step::Stop(part) => stage.stop(*part)?,
         Step::Term(part) => stage.term(*part)?,
-        Step::EndedWithin(part, time) => ended(stage.ended_within(*part, time.0))?,
+        Step::EndedWithin(part, time) => stage.ended_within(*part, time.0)?,
         Step::SentIsPublished => check::sent_is_published(stage, findings),
         Step::Freeze(part) => stage.freeze(*part),
         Step::Thaw(part) => stage.thaw(*part),
@@ -115,13 +132,24 @@ async fn perform(
             let port = stage.port(*part)?;
             stage.links()?.reset(&port)?;
         }
+        Step::ResetSome(part, percent) => {
+            let port = stage.port(*part)?;
+            stage.links()?.reset_some(&port, *percent)?;
+        }
+        Step::Lose(part, percent) => {
+            let port = stage.port(*part)?;
+            stage.links()?.lose(&port, *percent)?;
+        }
+        Step::Slice(bytes) => stage.links()?.slice(*bytes)?,
         Step::Mend => {
-            stage.links()?.mend()?;
+            let struck = stage.links()?.mend()?;
+            ensure!(struck > 0, "the fault of the network has struck no packet");
             stage.world.answers().await;
         }
         Step::Fill(part) => stage.servers.disk(*part)?.fill()?,
         Step::Free(part) => stage.servers.disk(*part)?.free()?,
         Step::Backlog(messages) => topic::backlog(stage, *messages).await?,
+        Step::Rate(per_s) => stage.users()?.load.pace(*per_s),
         Step::Hostile(percent) => stage.users()?.load.hostile(*percent),
         Step::Drained(name) => rates::drained(stage, name).await?,
         Step::Ratio(whole, part, least) => rates::ratio(stage, whole, part, *least, findings)?,
@@ -146,10 +174,6 @@ async fn perform(
     Ok(())
 }
 
-fn ended(stopped: Result<()>) -> Result<()> {
-    stopped.map_err(|error| anyhow!(Broken(Violation::Ended, format!("{error:#}"))))
-}
-
 // Ends what flows, waits until all of it is committed, and compares.
 async fn conclude(stage: &mut Stage<'_>, outcome: &mut Outcome) -> Result<()> {
     let findings = &mut outcome.findings;
@@ -157,18 +181,17 @@ async fn conclude(stage: &mut Stage<'_>, outcome: &mut Outcome) -> Result<()> {
     for feed in &mut stage.feeds {
         match feed {
             Feed::Users(users) => entries = Some(users.load.finish()),
-            Feed::Produced(produced) => {
-                if let Err(error) = produced.stop() {
-                    findings.add(Violation::Ended, || format!("{error:#}"));
-                }
-            }
+            Feed::Produced(produced) => findings.note(produced.stop()),
         }
     }
-    if let Err(error) = topic::committed_within(stage, topic::ALL_COMMITTED_WITHIN).await {
-        findings.add(Violation::NotHealed, || format!("in the end: {error:#}"));
-    }
+    findings.note(topic::committed_within(stage, topic::ALL_COMMITTED_WITHIN).await);
     if let Some(entries) = entries {
         outcome.acknowledged += entries.acknowledged.len();
+        let pending = entries.pending();
+        if pending > 0 {
+            findings
+                .add(Violation::NotHealed, || format!("Kafka has answered nothing to {pending} messages"));
+        }
         check::users(stage, &entries, findings).await?;
     }
     outcome.acknowledged += check::records(stage, findings).await?;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use end_to_end::{ends, metric};
 
-use crate::findings::{Findings, Violation};
+use crate::findings::{Broken, Findings, Violation};
 use crate::stage::Stage;
 use crate::topic;
 
@@ -22,6 +22,9 @@ pub(crate) async fn drained(stage: &mut Stage<'_>, name: &str) -> Result<()> {
     let until = Instant::now() + DRAINED_WITHIN;
     let mut began = None;
     loop {
+        let ended =
+            || Broken(Violation::Ended, format!("the consumer has ended by itself:\n{}", consumer.log()));
+        ensure!(consumer.is_running(), ended());
         let outcomes = metric(consumer, "tributary_messages_total", &[]);
         if outcomes > 0.0 {
             began.get_or_insert_with(Instant::now);

@@ -116,7 +116,13 @@ pub(crate) enum Step {
     Cut(Part),
     /// Packets to it are answered with a reset.
     Reset(Part),
-    /// Packets flow again.
+    /// Of a hundred packets to it, so many are answered with a reset.
+    ResetSome(Part, u8),
+    /// Of a hundred packets from and to it, so many are dropped: TCP sends them again, late.
+    Lose(Part, u8),
+    /// Packets have so many bytes at most.
+    Slice(u16),
+    /// Packets flow again. Some must have been struck.
     Mend,
     /// Its disk has no byte left.
     Fill(Part),
@@ -124,6 +130,8 @@ pub(crate) enum Step {
     Free(Part),
     /// The load goes on until the topic holds so many more messages than are committed.
     Backlog(i64),
+    /// From here on so many messages a second are published, of users.
+    Rate(u32),
     /// From here on so many hostile messages come beside a hundred others.
     Hostile(u8),
     /// Waits until the consumer that was just started has an outcome for all of the topic, and notes the good rows a second
@@ -151,11 +159,11 @@ pub(crate) enum Step {
     Script(String),
     /// A fault of the simulated upstreams, as their `POST /faults` takes it.
     Fault(Table),
-    /// Their faults are over.
+    /// Every one of them has struck.
     Calm,
-    /// The consumer's health is red by then.
+    /// The consumer's health is red by then. It comes right after the fault, so that the time is that since the fault.
     RedWithin(Time),
-    /// The consumer's health is red by then, or its metric of offset resets is above zero.
+    /// The consumer's health is red by then, or its metric of offset resets is above what it was before the topic was made anew.
     NoticedWithin(Time),
     /// What Kafka acknowledges from now on is stored by then, and the consumer's health is green.
     HealsWithin(Time),
@@ -165,6 +173,8 @@ pub(crate) enum Step {
     CountForgotten,
     /// Each message below the committed offset is in the table, or a newer one of its user.
     CommittedIsStored,
+    /// One of these lists, by chance.
+    OneOf(Vec<Vec<Step>>),
 }
 
 /// What a fault strikes.
@@ -175,6 +185,14 @@ pub(crate) enum Part {
     Producer,
     Kafka,
     Cassandra,
+}
+
+impl Step {
+    // Whether the health turns red of it.
+    #[cfg(test)]
+    fn is_fault(&self) -> bool {
+        matches!(self, Self::Kill(_) | Self::Freeze(_) | Self::Cut(_) | Self::EndedWithin(..) | Self::Cql(_))
+    }
 }
 
 /// A duration, such as `20s`.
@@ -316,6 +334,15 @@ mod tests {
             assert!(scenarios.len() >= 3);
             for Scenario { name, cycle, .. } in scenarios {
                 assert!(matches!(cycle.last(), Some(Step::HealsWithin(_))), "{name}");
+                let choices = cycle.iter().filter_map(|step| match step {
+                    Step::OneOf(choices) => Some(choices),
+                    _ => None,
+                });
+                for steps in choices.flatten().chain([&cycle]) {
+                    for pair in steps.windows(2).filter(|pair| matches!(pair[1], Step::RedWithin(_))) {
+                        assert!(pair[0].is_fault(), "{name}: {pair:?}: red is measured from the fault");
+                    }
+                }
                 // As a prefix of topics and keyspaces: see `testbed::unique`.
                 assert!(name.len() <= 20, "{name}");
             }
@@ -326,6 +353,17 @@ mod tests {
     fn a_name_that_does_not_exist_is_answered_with_those_that_do() {
         let refused = Scenario::named("kill-everything", Form::Long).unwrap_err().to_string();
         assert!(refused.contains("kill-broker"), "{refused}");
+    }
+
+    #[test]
+    fn what_a_broken_copy_must_show_is_a_violation() {
+        #[derive(Deserialize)]
+        struct Change {
+            must_find: Violation,
+        }
+        let text = std::fs::read_to_string(root().join("broken.toml")).unwrap();
+        let changes: BTreeMap<String, Change> = toml::from_str(&text).unwrap();
+        assert!(changes.values().any(|change| change.must_find == Violation::Stale));
     }
 
     #[test]

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context, Result, bail, ensure};
-use end_to_end::{Published, World, admin, healthy};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use end_to_end::{Published, World, admin, healthy, metric};
 use rdkafka::admin::AdminOptions;
 use testbed::{Service, get, peak_rss_mb};
 use uuid::Uuid;
 
 use crate::feed::{Feed, Produced, Users, borrowed, topics};
+use crate::findings::{Broken, Violation};
 use crate::links::Links;
 use crate::scenario::{Part, Scenario};
 use crate::servers::Servers;
@@ -37,6 +38,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) rates: BTreeMap<String, f64>,
     /// Rows that Cassandra has forgotten.
     pub(crate) forgotten: usize,
+    /// What the consumers counted as offset resets before the topic was made anew.
+    pub(crate) resets: f64,
     /// The most memory that a consumer had so far, in MB.
     pub(crate) peak_rss_mb: f64,
     pub(crate) servers: &'a mut Servers,
@@ -71,6 +74,7 @@ impl<'a> Stage<'a> {
             snapshot: None,
             rates: BTreeMap::new(),
             forgotten: 0,
+            resets: 0.0,
             peak_rss_mb: 0.0,
             servers,
             links: None,
@@ -137,7 +141,8 @@ impl<'a> Stage<'a> {
         };
         for service in &mut services {
             let code = service.wait(left());
-            ensure!(code == Some(0), "{part:?}: exit code {code:?} after {within:?}");
+            let what = || format!("{part:?}: exit code {code:?} after {within:?}");
+            ensure!(code == Some(0), Broken(Violation::Ended, what()));
         }
         Ok(())
     }
@@ -197,6 +202,9 @@ impl<'a> Stage<'a> {
         if !self.consumers.iter().all(Service::is_running) {
             self.start(Part::Consumer).await?;
         }
+        let Self { feeds, world, .. } = self;
+        let ended = feeds.iter_mut().filter_map(Feed::produced).filter(|feed| !feed.producer.is_running());
+        ended.for_each(|feed| feed.restart(world));
         self.world.answers().await;
         Ok(())
     }
@@ -248,6 +256,11 @@ impl<'a> Stage<'a> {
         )
     }
 
+    /// How often the consumers that run began anew where an offset was out of range.
+    pub(crate) fn offset_resets(&self) -> f64 {
+        self.consumers.iter().map(|consumer| metric(consumer, "tributary_offset_resets_total", &[])).sum()
+    }
+
     /// Looks at the consumers' memory.
     pub(crate) fn weigh(&mut self) -> Result<()> {
         for pid in self.consumers.iter().filter_map(Service::pid) {
@@ -256,9 +269,14 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Keeps the logs of the services in a folder.
+    /// Keeps the logs of the services and of the servers in a folder, in place of what an earlier run has left there.
     pub(crate) fn keep_logs(&self, folder: &Path) -> Result<()> {
+        if folder.exists() {
+            std::fs::remove_dir_all(folder)?;
+        }
         std::fs::create_dir_all(folder)?;
+        std::fs::copy(self.servers.kafka.log(), folder.join("kafka.log"))?;
+        std::fs::copy(self.servers.cassandra.log(), folder.join("cassandra.log"))?;
         for entry in std::fs::read_dir(self.world.folder.path())? {
             let path = entry?.path();
             if let Some(name) =
@@ -284,18 +302,25 @@ impl<'a> Stage<'a> {
     }
 }
 
-fn stop(consumer: &mut Service) -> Result<()> {
+/// SIGTERM: the service ends with 0, in time.
+pub(crate) fn stop(service: &mut Service) -> Result<()> {
+    let broken = |what| Err(anyhow!(Broken(Violation::Ended, what)));
     let began = Instant::now();
-    let code = consumer.terminate()?;
-    ensure!(code == 0, "the consumer ended with {code} on SIGTERM");
+    match service.terminate() {
+        Ok(0) => {}
+        Ok(code) => return broken(format!("exit code {code} on SIGTERM:\n{}", service.log())),
+        Err(running) => return broken(running.to_string()),
+    }
     let took = began.elapsed();
-    ensure!(took <= STOPS_WITHIN, "the consumer took {took:?} to end on SIGTERM");
+    if took > STOPS_WITHIN {
+        return broken(format!("{took:?} to end on SIGTERM:\n{}", service.log()));
+    }
     Ok(())
 }
 
 fn server_ended(pid: impl Fn() -> Option<u32>, part: Part, until: Instant) -> Result<()> {
     while pid().is_some() {
-        ensure!(Instant::now() < until, "{part:?} goes on");
+        ensure!(Instant::now() < until, Broken(Violation::Ended, format!("{part:?} goes on")));
         std::thread::sleep(Duration::from_millis(100));
     }
     Ok(())

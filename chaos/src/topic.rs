@@ -7,14 +7,15 @@ use anyhow::{Context, Result, ensure};
 use end_to_end::{admin, commit, ends, exists};
 use rdkafka::admin::AdminOptions;
 
-use crate::findings::Violation;
-use crate::play::Broken;
+use crate::findings::{Broken, Violation};
 use crate::stage::Stage;
 
 /// How often something is looked at that is waited for: each look opens connections.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// What is written is committed so much later at most, with the shipped horizon of 16 s.
 pub(crate) const ALL_COMMITTED_WITHIN: Duration = Duration::from_secs(90);
+/// What the last messages of a load may take to be acknowledged.
+const HELD_WITHIN: Duration = Duration::from_secs(120);
 /// What the load may take for the backlog that was asked for.
 const BACKLOG_WITHIN: Duration = Duration::from_secs(600);
 /// How long a topic may take to come and go.
@@ -60,9 +61,12 @@ pub(crate) async fn backlog(stage: &Stage<'_>, messages: i64) -> Result<()> {
 pub(crate) async fn hold(stage: &Stage<'_>) -> Result<()> {
     let load = &stage.users()?.load;
     load.hold(true);
+    let until = Instant::now() + HELD_WITHIN;
     let mut before = None;
     // The last message is acknowledged once nothing more comes.
-    while before != Some(load.acknowledged()) || load.acknowledged() < load.attempted() {
+    while before != Some(load.acknowledged()) || load.pending() > 0 {
+        let what = || format!("Kafka has answered nothing to {} messages", load.pending());
+        ensure!(Instant::now() < until, Broken(Violation::NotHealed, what()));
         before = Some(load.acknowledged());
         tokio::time::sleep(LOOK_EVERY).await;
     }
@@ -82,7 +86,8 @@ pub(crate) fn rewind_group(stage: &mut Stage<'_>) -> Result<()> {
 pub(crate) async fn recreate(stage: &mut Stage<'_>) -> Result<()> {
     let topic = stage.users()?.topic.clone();
     let brokers = stage.world.brokers.clone();
-    stage.earlier.read(&brokers, &topic);
+    stage.earlier.read(&brokers, &topic, |_, _| true);
+    stage.resets = stage.offset_resets();
     let partitions = ends(&brokers, &topic).len();
     let admin = admin(&brokers);
     for deleted in admin.delete_topics(&[&topic], &AdminOptions::new()).await? {

@@ -16,19 +16,19 @@ pub(crate) const HOSTILE: &str = "hostile";
 const DEPTH: usize = 10_000;
 /// Below what Kafka takes by default, above what a cell should hold.
 const LARGE: usize = 900_000;
-/// Of so many hostile messages one is large.
-const LARGE_ONE_IN: u32 = 2_000;
-/// Of so many hostile messages one is deep.
-const DEEP_ONE_IN: u32 = 100;
+/// Of so many hostile messages the first is large.
+const LARGE_ONE_IN: usize = 2_000;
+/// Of so many hostile messages the second is deep.
+const DEEP_ONE_IN: usize = 100;
 
-/// The value of a hostile message; `None` is a null.
-pub(crate) fn hostile(random: &mut impl RngExt) -> Option<Vec<u8>> {
+/// The value of a hostile message, the how manieth; `None` is a null.
+pub(crate) fn hostile(random: &mut impl RngExt, number: usize) -> Option<Vec<u8>> {
     let id = Uuid::from_u128(random.random());
     let good = user(id, "hostile", &format!("of {id}"));
-    if random.random_ratio(1, LARGE_ONE_IN) {
+    if number.is_multiple_of(LARGE_ONE_IN) {
         return Some(good.replace("Testville", &"v".repeat(LARGE)).into_bytes());
     }
-    if random.random_ratio(1, DEEP_ONE_IN) {
+    if number % DEEP_ONE_IN == 1 {
         let (open, close) = ("[".repeat(DEPTH), "]".repeat(DEPTH));
         return Some(good.replacen('{', &format!("{{\"extra\":{open}{close},"), 1).into_bytes());
     }
@@ -71,7 +71,7 @@ mod tests {
     fn a_seed_gives_the_same_messages_of_many_kinds() {
         let of = |seed| {
             let mut random = StdRng::seed_from_u64(seed);
-            (0..5_000).map(|_| hostile(&mut random)).collect::<Vec<_>>()
+            (0..5_000).map(|number| hostile(&mut random, number)).collect::<Vec<_>>()
         };
         let messages = of(7);
         assert_eq!(messages, of(7));
@@ -80,6 +80,6 @@ mod tests {
         assert!(count(&|value| value.is_none()) > 300);
         assert!(count(&|value| value.as_ref().is_some_and(parse)) > 300);
         assert!(count(&|value| value.as_ref().is_some_and(|value| !parse(value))) > 2_000);
-        assert!(count(&|value| value.as_ref().is_some_and(|value| value.len() > LARGE)) > 0);
+        assert_eq!(count(&|value| value.as_ref().is_some_and(|value| value.len() > LARGE)), 3);
     }
 }

@@ -29,6 +29,13 @@ pub struct Entries {
     pub refused: HashSet<u64>,
 }
 
+impl Entries {
+    /// How many versions Kafka has neither taken nor refused.
+    pub fn pending(&self) -> usize {
+        self.attempted.len() - self.acknowledged.union(&self.refused).count()
+    }
+}
+
 impl Ledger {
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
         Ok(Self { path: path.to_owned(), file: File::create_new(path)?, lines: Vec::new() })
@@ -107,6 +114,7 @@ mod tests {
         let entries = ledger.entries().unwrap();
         assert_eq!(entries.attempted, HashMap::from([(1, id), (2, id)]));
         assert_eq!(entries.acknowledged, HashSet::from([1]));
+        assert_eq!(entries.pending(), 1);
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub use judge::{all_committed, committed_is_stored, converges, publish_more};
 pub use ledger::Entries;
 pub use load::{Expected, Load, Mix, Row};
 pub use publish::{Record, publish};
-pub use published::{Hostile, Published, Winner, hash, version, writetime};
+pub use published::{Hostile, HostileRow, Published, Winner, hash, version, writetime};
 pub use testbed::get;
 pub use topics::{
     DeadLetter, Message, admin, commit, committed, dead_letters, delete_before, each_message, ends, exists,

@@ -3,7 +3,7 @@
 //! Some messages are new versions of earlier users, some are late, some are ties: see [`Mix`].
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -12,8 +12,10 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rdkafka::ClientContext;
 use rdkafka::config::ClientConfig;
+use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::types::RDKafkaErrorCode;
 use uuid::Uuid;
 
 use crate::hostile::{HOSTILE, hostile};
@@ -26,6 +28,8 @@ const LATE_MS_MAX: i64 = 5_000;
 /// A late message is of one of the users of the last seconds.
 const RECENT_S: usize = 2;
 const PAUSE: Duration = Duration::from_millis(2);
+/// What the last messages of a load may take.
+const FINISHES_WITHIN: Duration = Duration::from_secs(120);
 
 /// Of a hundred messages, how many are not of a new user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +100,8 @@ pub struct Load {
 
 #[derive(Default)]
 struct State {
+    /// Messages a second.
+    pace: AtomicU32,
     held: AtomicBool,
     /// Of a hundred messages, how many hostile ones come beside.
     hostile: AtomicU8,
@@ -106,6 +112,7 @@ struct State {
     delivered: Mutex<Vec<(u64, bool)>>,
     attempted: AtomicUsize,
     acknowledged: AtomicUsize,
+    refused: AtomicUsize,
     users: Mutex<HashSet<Uuid>>,
     latest: Mutex<Vec<Uuid>>,
 }
@@ -133,7 +140,11 @@ impl Load {
 
     /// As [`Load::start`], with users and versions that follow from a seed.
     pub fn seeded(brokers: &str, topic: &str, per_s: u32, mix: Mix, seed: u64) -> Self {
-        let state = Arc::new(State { hostile: AtomicU8::new(mix.hostile), ..State::default() });
+        let state = Arc::new(State {
+            pace: AtomicU32::new(per_s),
+            hostile: AtomicU8::new(mix.hostile),
+            ..State::default()
+        });
         let folder = tempfile::tempdir().unwrap();
         let producer: ThreadedProducer<Context> = ClientConfig::new()
             .set("bootstrap.servers", brokers)
@@ -145,13 +156,14 @@ impl Load {
         let publisher = Publisher {
             producer,
             topic: topic.to_owned(),
-            per_s,
+            recent: RECENT_S * usize::try_from(per_s).unwrap(),
             mix,
             state: Arc::clone(&state),
             ledger: Ledger::create(&folder.path().join("ledger")).unwrap(),
-            random: StdRng::seed_from_u64(seed),
+            random: Random::from(seed),
             versions: Vec::new(),
             timestamp_ms: 0,
+            hostile: 0,
         };
         let thread = std::thread::spawn(move || publisher.run());
         Self {
@@ -173,6 +185,12 @@ impl Load {
         self.state.acknowledged.load(Ordering::Relaxed)
     }
 
+    /// Messages of which nobody knows yet whether Kafka takes them.
+    pub fn pending(&self) -> usize {
+        let settled = self.acknowledged() + self.state.refused.load(Ordering::Relaxed);
+        self.attempted().saturating_sub(settled)
+    }
+
     /// Messages that were handed to the client.
     pub fn attempted(&self) -> usize {
         self.state.attempted.load(Ordering::Relaxed)
@@ -191,12 +209,17 @@ impl Load {
         self.state.held.store(held, Ordering::Relaxed);
     }
 
+    /// From now on, so many messages a second.
+    pub fn pace(&self, per_s: u32) {
+        self.state.pace.store(per_s, Ordering::Relaxed);
+    }
+
     /// From now on, so many hostile messages come beside a hundred others.
     pub fn hostile(&self, percent: u8) {
         self.state.hostile.store(percent, Ordering::Relaxed);
     }
 
-    /// Stops publishing, waits for every acknowledgement and returns what the ledger holds.
+    /// Stops publishing, waits two minutes at most for every acknowledgement and returns what the ledger holds.
     ///
     /// # Panics
     /// The second time.
@@ -210,6 +233,7 @@ impl Load {
     pub fn stop(mut self) -> Expected {
         let entries = self.finish();
         assert!(entries.refused.is_empty(), "Kafka has refused versions {:?}", entries.refused);
+        assert_eq!(entries.pending(), 0, "versions of which nobody knows whether Kafka has them");
         let published = Published::of(&self.brokers, &self.topic);
         assert_eq!(published.twice, Vec::<u64>::new(), "versions that are on the topic twice");
         assert_eq!(
@@ -237,18 +261,35 @@ impl Drop for Load {
     }
 }
 
+/// One source of chance for each purpose: how often one is asked depends on the time, and must not change the others.
+struct Random {
+    users: StdRng,
+    times: StdRng,
+    hostile: StdRng,
+}
+
+impl From<u64> for Random {
+    fn from(seed: u64) -> Self {
+        let of = |purpose| StdRng::seed_from_u64(seed.wrapping_add(purpose));
+        Self { users: of(0), times: of(1), hostile: of(2) }
+    }
+}
+
 struct Publisher {
     producer: ThreadedProducer<Context>,
     topic: String,
-    per_s: u32,
+    /// A late message is of one of so many before it.
+    recent: usize,
     mix: Mix,
     state: Arc<State>,
     ledger: Ledger,
-    random: StdRng,
+    random: Random,
     /// Whose each version is.
     versions: Vec<Uuid>,
     /// Of the last message.
     timestamp_ms: i64,
+    /// Hostile messages so far.
+    hostile: usize,
 }
 
 impl Publisher {
@@ -256,12 +297,13 @@ impl Publisher {
         let mut next = Instant::now();
         while !self.state.stopped.load(Ordering::Relaxed) {
             let now = Instant::now();
+            let pace = self.state.pace.load(Ordering::Relaxed);
             let mut due = 0;
             if self.state.held.load(Ordering::Relaxed) {
                 next = now;
             }
-            while next < now && due < self.per_s {
-                next += Duration::from_secs(1) / self.per_s;
+            while next < now && due < pace {
+                next += Duration::from_secs(1) / pace;
                 due += 1;
             }
             self.publish(due);
@@ -269,7 +311,8 @@ impl Publisher {
             std::thread::park_timeout(PAUSE);
         }
         if !self.state.abandoned.load(Ordering::Relaxed) {
-            self.producer.flush(Duration::from_secs(120)).unwrap();
+            // What is not acknowledged by then is told by the ledger.
+            let _ = self.producer.flush(FINISHES_WITHIN);
         }
         self.publish(0);
         self.ledger
@@ -292,6 +335,7 @@ impl Publisher {
         let ids: Vec<Uuid> =
             taken.map(|(version, _)| self.versions[usize::try_from(*version).unwrap()]).collect();
         self.state.acknowledged.fetch_add(ids.len(), Ordering::Relaxed);
+        self.state.refused.fetch_add(delivered.len() - ids.len(), Ordering::Relaxed);
         self.state.users.lock().unwrap().extend(&ids);
         self.state.latest.lock().unwrap().extend(ids);
         self.state.attempted.store(self.versions.len(), Ordering::Relaxed);
@@ -304,15 +348,14 @@ impl Publisher {
     fn user(&mut self) -> Uuid {
         let known = self.versions.len();
         match self.mix.kind(known) {
-            Kind::New => Uuid::from_u128(self.random.random()),
-            Kind::Update => self.versions[self.random.random_range(0..known)],
-            Kind::Late => self.versions[self.random.random_range(known.saturating_sub(self.recent())..known)],
+            Kind::New => Uuid::from_u128(self.random.users.random()),
+            Kind::Update => self.versions[self.random.users.random_range(0..known)],
+            Kind::Late => {
+                let oldest = known.saturating_sub(self.recent);
+                self.versions[self.random.users.random_range(oldest..known)]
+            }
             Kind::Tie => self.versions[known - 1],
         }
-    }
-
-    fn recent(&self) -> usize {
-        RECENT_S * usize::try_from(self.per_s).unwrap()
     }
 
     fn send(&mut self, version: usize) {
@@ -322,12 +365,13 @@ impl Publisher {
         let now_ms = i64::try_from(now_ms).unwrap();
         self.timestamp_ms = match self.mix.kind(version) {
             Kind::New | Kind::Update => now_ms,
-            Kind::Late => now_ms - self.random.random_range(1..LATE_MS_MAX),
+            Kind::Late => now_ms - self.random.times.random_range(1..LATE_MS_MAX),
             Kind::Tie => self.timestamp_ms,
         };
         self.produce(id.as_bytes(), Some(value.as_bytes()), Some(version as u64), self.timestamp_ms);
-        if self.random.random_ratio(u32::from(self.state.hostile.load(Ordering::Relaxed)), 100) {
-            let value = hostile(&mut self.random);
+        if self.random.hostile.random_ratio(u32::from(self.state.hostile.load(Ordering::Relaxed)), 100) {
+            let value = hostile(&mut self.random.hostile, self.hostile);
+            self.hostile += 1;
             self.produce(id.as_bytes(), value.as_deref(), None, now_ms);
         }
     }
@@ -342,11 +386,20 @@ impl Publisher {
             let header = Header { key: HOSTILE, value: None::<&[u8]> };
             record = record.headers(OwnedHeaders::new().insert(header));
         }
-        // A full queue is back-pressure: the same record again.
-        while let Err((_, refused)) = self.producer.send(record) {
-            if self.state.abandoned.load(Ordering::Relaxed) {
+        let mut stopped_at = None;
+        while let Err((error, refused)) = self.producer.send(record) {
+            let is_full = matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull));
+            if self.state.stopped.load(Ordering::Relaxed) {
+                stopped_at.get_or_insert_with(Instant::now);
+            }
+            let is_late = stopped_at.is_some_and(|at: Instant| at.elapsed() > FINISHES_WITHIN);
+            if !is_full || is_late || self.state.abandoned.load(Ordering::Relaxed) {
+                if let Some(version) = version {
+                    self.state.delivered.lock().unwrap().push((version, false));
+                }
                 return;
             }
+            // A full queue is back-pressure: the same record again.
             record = refused;
             std::thread::park_timeout(Duration::from_millis(5));
         }

@@ -234,7 +234,7 @@ impl World {
 }
 
 /// The columns of a user beside the id.
-const USER_COLUMNS: [&str; 10] = [
+pub(crate) const USER_COLUMNS: [&str; 10] = [
     "first_name",
     "last_name",
     "gender",

@@ -1,20 +1,21 @@
 //! I1, I2 and I3 of a load of users: its ledger and its topic against the table.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use anyhow::Result;
-use end_to_end::{Entries, Hostile, Published, StoredUser, dead_letters, hash};
+use end_to_end::{Entries, Hostile, HostileRow, Published, StoredUser, dead_letters, hash};
 use uuid::Uuid;
 
 use super::is_dead;
 use crate::findings::{Findings, Violation};
 use crate::stage::Stage;
 
-/// Once the load has ended and everything is committed.
+/// Once the load has ended. What is not committed need not be in the table yet: that it is not committed is told elsewhere.
 pub(crate) async fn users(stage: &mut Stage<'_>, entries: &Entries, findings: &mut Findings) -> Result<()> {
     let mut published = std::mem::take(&mut stage.earlier);
     let topic = stage.users()?.topic.clone();
-    published.read(&stage.world.brokers, &topic);
+    let committed: BTreeMap<i32, i64> = crate::topic::committed(stage)?;
+    published.read(&stage.world.brokers, &topic, |partition, offset| offset < committed[&partition]);
     for version in &published.twice {
         findings.add(Violation::Doubled, || format!("version {version} is on the topic twice"));
     }
@@ -25,10 +26,7 @@ pub(crate) async fn users(stage: &mut Stage<'_>, entries: &Entries, findings: &m
     let mut accepted = hostile(stage, &topic, &published.hostile, findings);
     let mut seen = HashSet::new();
     let see = |user: StoredUser| {
-        // A hostile message may have no first name, of which the WRITETIME is read.
-        let is_of =
-            |writetime| user.writetime == writetime || (user.writetime == 0 && user.cells[0].is_empty());
-        if accepted.get(&user.id).copied().is_some_and(is_of) {
+        if accepted.get(&user.id).is_some_and(|message| message.row.is_some_and(|row| row.is(&user))) {
             accepted.remove(&user.id);
             return;
         }
@@ -41,7 +39,7 @@ pub(crate) async fn users(stage: &mut Stage<'_>, entries: &Entries, findings: &m
     for (id, winner) in published.winners.iter().filter(|(id, _)| !seen.contains(*id)) {
         findings.add(Violation::Lost, || format!("user {id}, version {}", winner.version));
     }
-    for id in accepted.keys() {
+    for (id, _) in accepted.iter().filter(|(_, message)| message.due) {
         findings.add(Violation::Lost, || format!("hostile user {id} is neither row nor dead letter"));
     }
     Ok(())
@@ -53,7 +51,7 @@ fn hostile(
     topic: &str,
     messages: &[Hostile],
     findings: &mut Findings,
-) -> HashMap<Uuid, i64> {
+) -> HashMap<Uuid, Hostile> {
     let (name, table) = (&stage.world.name, format!("{}.created_users", stage.world.name));
     let mut letters = dead_letters(&stage.world.brokers, topic);
     let mut accepted = HashMap::new();
@@ -64,7 +62,8 @@ fn hostile(
             (Some(_), _) => {
                 findings.add(Violation::Different, || format!("{place}: other bytes in its letter"));
             }
-            (None, Some((id, writetime))) => drop(accepted.insert(id, writetime)),
+            (None, Some(HostileRow { id, .. })) => drop(accepted.insert(id, *message)),
+            (None, None) if !message.due => {}
             (None, None) => {
                 findings.add(Violation::Lost, || format!("{place} is neither row nor dead letter"));
             }
