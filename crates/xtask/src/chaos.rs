@@ -2,10 +2,11 @@
 
 mod broken;
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-use std::process::Command;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -36,6 +37,9 @@ const BINARIES: [(&str, &str); 5] = [
     ("producers", "wikipedia"),
     ("simulators", "simulators"),
 ];
+
+/// Where tools are that only root needs, and that PATH may lack.
+const USUAL: &str = "/usr/local/sbin:/usr/sbin:/sbin";
 
 /// What breaks networks and disks, with Debian's package of each.
 const TOOLS: [(&str, &str); 5] = [
@@ -68,12 +72,37 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn harness(words: &[String], binaries: &Path) -> Result<()> {
-    // Whatever ends the harness, this is removed.
-    let folder = tempfile::Builder::new().prefix("chaos-").tempdir()?;
+    let folder = Folder::make()?;
     let mut harness = sandboxed(step::folder("dev")?.join("chaos"));
-    harness.args(words).current_dir(step::root());
-    harness.env(testbed::BINARIES_VARIABLE, binaries).env("TMPDIR", folder.path());
+    harness.args(words).current_dir(step::root()).env("PATH", path());
+    harness.env(testbed::BINARIES_VARIABLE, binaries).env("TMPDIR", &folder.path);
     step::run(&format!("chaos {}", words.join(" ")), &mut harness)
+}
+
+/// A folder that is gone however we end: a shell removes it once its input ends, which is a pipe of ours.
+struct Folder {
+    path: PathBuf,
+    keeper: Child,
+}
+
+impl Folder {
+    fn make() -> Result<Self> {
+        let path = tempfile::Builder::new().prefix("chaos-").tempdir()?.keep();
+        // The servers, which end with the harness, get a moment for it.
+        let mut keeper = Command::new("sh");
+        keeper.args(["-c", r#"cat >/dev/null; sleep 1; exec rm -rf -- "$1""#, "chaos"]).arg(&path);
+        // Not of our group, to which a Ctrl-C goes.
+        let keeper = keeper.process_group(0).stdin(Stdio::piped()).spawn()?;
+        Ok(Self { path, keeper })
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        // What it could not remove is in the temporary folder of the machine.
+        let _ = self.keeper.wait();
+    }
 }
 
 // In a network and with mounts of its own, which end with its last process; and it ends with us. Whoever is not root is root in
@@ -90,9 +119,14 @@ fn sandboxed(harness: impl AsRef<OsStr>) -> Command {
 }
 
 fn is_there(tool: &str) -> bool {
-    let usual = "/usr/local/sbin:/usr/sbin:/sbin";
-    let path = std::env::var("PATH").unwrap_or_default();
-    std::env::split_paths(&format!("{path}:{usual}")).any(|folder| folder.join(tool).is_file())
+    std::env::split_paths(&path()).any(|folder| folder.join(tool).is_file())
+}
+
+fn path() -> OsString {
+    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    path.push(":");
+    path.push(USUAL);
+    path
 }
 
 #[cfg(test)]
@@ -106,10 +140,11 @@ mod tests {
     }
 
     #[test]
-    fn the_harness_has_a_loopback_of_its_own_and_takes_its_words() {
-        let output = sandboxed("sh").args(["-c", "cat /proc/net/dev; echo $0", "--short"]).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert_eq!(said.matches(':').count(), 1, "one interface: {said}\n{output:?}");
-        assert!(said.contains("lo:") && said.ends_with("--short\n"), "{said}");
+    fn the_folder_is_gone_afterwards() {
+        let folder = Folder::make().unwrap();
+        let path = folder.path.clone();
+        std::fs::write(path.join("log"), "what a server left").unwrap();
+        drop(folder);
+        assert!(!path.exists());
     }
 }

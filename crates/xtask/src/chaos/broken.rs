@@ -1,7 +1,7 @@
 //! `chaos broken`: a copy of the workspace with one line changed -> its binaries -> the scenario that must find it.
 
-use std::collections::BTreeMap;
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -39,6 +39,9 @@ pub(super) fn run(names: &[String]) -> Result<()> {
         bail!("no change {unknown} in chaos/broken.toml: {}", known.join(", "));
     }
     let folder = testbed::cache().join("broken");
+    fs::create_dir_all(&folder)?;
+    let lock = File::create(folder.join("lock"))?;
+    lock.lock().context("wait for another `chaos broken`")?;
     let mut caught = Vec::new();
     for (name, change) in changes.iter().filter(|(name, _)| names.is_empty() || names.contains(name)) {
         eprintln!("==> {name}: {}", change.about);
@@ -60,14 +63,19 @@ fn changes() -> Result<BTreeMap<String, Change>> {
     toml::from_str(&text).context("chaos/broken.toml")
 }
 
-// What git knows of, with times that tell the compiler which file is another than at the last build.
+// What git knows of and nothing else, with times that tell the compiler which file is another than at the last build.
 fn copied(copy: &Path) -> Result<()> {
     let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(step::root()).output()?;
     ensure!(listed.status.success(), "git ls-files: {}", String::from_utf8_lossy(&listed.stderr));
-    for file in String::from_utf8(listed.stdout)?.split_terminator('\0') {
+    let listed = String::from_utf8(listed.stdout)?;
+    let listed: BTreeSet<&Path> = listed.split_terminator('\0').map(Path::new).collect();
+    for file in found(copy)?.iter().filter(|file| !listed.contains(file.as_path())) {
+        fs::remove_file(copy.join(file))?;
+    }
+    for file in listed {
         let (from, to) = (step::root().join(file), copy.join(file));
-        let text =
-            fs::read(&from).with_context(|| format!("read {file}; is it deleted and not committed?"))?;
+        let text = fs::read(&from)
+            .with_context(|| format!("read {}; is it deleted and not committed?", file.display()))?;
         if fs::read(&to).is_ok_and(|old| old == text) {
             continue;
         }
@@ -75,6 +83,21 @@ fn copied(copy: &Path) -> Result<()> {
         fs::write(to, text)?;
     }
     Ok(())
+}
+
+// The files in a folder and in the folders in it, by their paths from there.
+fn found(folder: &Path) -> Result<Vec<PathBuf>> {
+    let (mut found, mut left) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(next) = left.pop() {
+        if !next.exists() {
+            continue;
+        }
+        for entry in fs::read_dir(&next)? {
+            let path = entry?.path();
+            if path.is_dir() { left.push(path) } else { found.push(path.strip_prefix(folder)?.to_owned()) }
+        }
+    }
+    Ok(found)
 }
 
 fn built(copy: &Path, target: &Path) -> Result<PathBuf> {
