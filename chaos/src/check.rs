@@ -5,7 +5,7 @@ mod history;
 mod records;
 mod users;
 
-use end_to_end::{DeadLetter, dead_letters};
+use end_to_end::{DeadLetter, dead_letters, get};
 
 use crate::feed::Feed;
 use crate::findings::{Findings, Violation};
@@ -24,6 +24,18 @@ pub(crate) fn sent_is_published(stage: &mut Stage<'_>, findings: &mut Findings) 
             findings.add(Violation::Lost, || {
                 format!("{unpublished} of {sent} sent messages are not on the topic")
             });
+        }
+    }
+}
+
+/// I7: what is told of times and counts is none of it negative, whatever the clock says.
+pub(crate) fn metrics_make_sense(stage: &Stage<'_>, findings: &mut Findings) {
+    for consumer in &stage.consumers {
+        let (_, metrics) = get(consumer.http(), "/metrics").unwrap_or_default();
+        for line in metrics.lines().filter(|line| !line.starts_with('#')) {
+            if line.rsplit(' ').next().is_some_and(|value| value.starts_with('-')) {
+                findings.add(Violation::Negative, || line.to_owned());
+            }
         }
     }
 }

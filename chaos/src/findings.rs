@@ -39,6 +39,8 @@ pub(crate) enum Violation {
     Grew,
     /// I7: the health stays green in a fault.
     NotRed,
+    /// I7: a metric is below zero.
+    Negative,
     /// Slower than asked.
     Slow,
     /// The harness itself failed: nothing is proved.

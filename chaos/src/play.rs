@@ -10,7 +10,7 @@ use rand::seq::IndexedRandom;
 use crate::check;
 use crate::feed::Feed;
 use crate::findings::{Findings, Violation, guarded};
-use crate::scenario::{Scenario, Step};
+use crate::scenario::{Scenario, Step, Time};
 use crate::servers::Servers;
 use crate::stage::Stage;
 use crate::{heal, rates, table, topic, upstreams};
@@ -162,6 +162,9 @@ async fn perform(
         Step::RecreateTopic => topic::recreate(stage).await?,
         Step::Cql(statement) => stage.world.cql(&statement.replace("{ks}", &stage.world.name)).await,
         Step::Script(file) => stage.world.script(file).await,
+        Step::ClockAhead(time) => stage.users()?.load.skew(millis(*time)?),
+        Step::ClockBehind(time) => stage.users()?.load.skew(-millis(*time)?),
+        Step::MetricsMakeSense => check::metrics_make_sense(stage, findings),
         Step::Fault(script) => upstreams::fault(stage, script).await?,
         Step::Calm => upstreams::calm(stage).await?,
         Step::RedWithin(time) => heal::red_within(stage, time.0).await?,
@@ -172,6 +175,10 @@ async fn perform(
         Step::CommittedIsStored => check::committed_is_stored(stage, findings).await?,
     }
     Ok(())
+}
+
+fn millis(time: Time) -> Result<i64> {
+    Ok(i64::try_from(time.0.as_millis())?)
 }
 
 // Ends what flows, waits until all of it is committed, and compares.

@@ -157,6 +157,12 @@ pub(crate) enum Step {
     Cql(String),
     /// A CQL file of the repository.
     Script(String),
+    /// From here on whoever publishes users has a clock that is ahead of the consumer's by so much.
+    ClockAhead(Time),
+    /// As `ClockAhead`, behind it.
+    ClockBehind(Time),
+    /// No metric of a consumer is negative.
+    MetricsMakeSense,
     /// A fault of the simulated upstreams, as their `POST /faults` takes it.
     Fault(Table),
     /// Every one of them has struck.

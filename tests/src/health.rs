@@ -6,10 +6,14 @@ use testbed::{Service, get, wait_for};
 
 /// Waits until a service's `/health` is 200.
 pub fn healthy(service: &Service) {
-    wait_for(&format!("health of {}", service.http()), Duration::from_secs(60), || {
+    let found = until(Duration::from_secs(60), || {
         assert!(service.is_running(), "ended early:\n{}", service.log());
-        get(service.http(), "/health").filter(|(status, _)| *status == 200).map(drop)
+        match get(service.http(), "/health") {
+            Some((200, _)) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
     });
+    found.unwrap_or_else(|last| panic!("no green health: {last}\n{}", service.log()));
 }
 
 /// Waits until `/health` is 503 and its body has all of `words`; returns the body.

@@ -3,7 +3,7 @@
 //! Some messages are new versions of earlier users, some are late, some are ties: see [`Mix`].
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -102,6 +102,8 @@ pub struct Load {
 struct State {
     /// Messages a second.
     pace: AtomicU32,
+    /// Milliseconds that the clock is ahead.
+    skew_ms: AtomicI64,
     held: AtomicBool,
     /// Of a hundred messages, how many hostile ones come beside.
     hostile: AtomicU8,
@@ -212,6 +214,11 @@ impl Load {
     /// From now on, so many messages a second.
     pub fn pace(&self, per_s: u32) {
         self.state.pace.store(per_s, Ordering::Relaxed);
+    }
+
+    /// From now on, timestamps are so many milliseconds ahead of the time, or behind it.
+    pub fn skew(&self, ms: i64) {
+        self.state.skew_ms.store(ms, Ordering::Relaxed);
     }
 
     /// From now on, so many hostile messages come beside a hundred others.
@@ -362,7 +369,7 @@ impl Publisher {
         let id = self.versions[version];
         let value = user(id, &version.to_string(), &format!("of {id}"));
         let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-        let now_ms = i64::try_from(now_ms).unwrap();
+        let now_ms = i64::try_from(now_ms).unwrap() + self.state.skew_ms.load(Ordering::Relaxed);
         self.timestamp_ms = match self.mix.kind(version) {
             Kind::New | Kind::Update => now_ms,
             Kind::Late => now_ms - self.random.times.random_range(1..LATE_MS_MAX),
