@@ -97,6 +97,10 @@ pub struct Consumer {
     /// How long a member of the group may be silent before its partitions go to the others.
     #[serde(with = "humantime_serde")]
     pub session_timeout: Duration,
+    /// How long a member may go without asking for messages, though it is there, before its partitions go to the others; at
+    /// least the session timeout.
+    #[serde(with = "humantime_serde")]
+    pub poll_timeout: Duration,
 }
 
 impl Default for Consumer {
@@ -114,6 +118,7 @@ impl Default for Consumer {
             buffer_bytes: 8 * 1024 * 1024,
             row_bytes_max: 8 * 1024 * 1024,
             session_timeout: Duration::from_secs(10),
+            poll_timeout: Duration::from_secs(300),
         }
     }
 }
@@ -144,6 +149,7 @@ impl Consumer {
         range("row_bytes_max", self.row_bytes_max, 1, 15 << 20)?;
         let (ms, s) = (Duration::from_millis, Duration::from_secs);
         time("session_timeout", self.session_timeout, s(6), s(300))?;
+        time("poll_timeout", self.poll_timeout, self.session_timeout, s(86_400))?;
         time("csv_sync_every", self.csv_sync_every, ms(10), s(60))?;
         time("durable_after", self.durable_after, Duration::ZERO, s(3600))
     }
@@ -165,6 +171,10 @@ mod tests {
             (
                 Consumer { session_timeout: zero, ..Consumer::default() },
                 "consumer.session_timeout = \"0s\": expected 6s",
+            ),
+            (
+                Consumer { poll_timeout: Duration::from_secs(9), ..Consumer::default() },
+                "consumer.poll_timeout = \"9s\": expected 10s",
             ),
             (
                 Consumer { batch_rows: 0, ..Consumer::default() },

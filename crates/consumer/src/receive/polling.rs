@@ -312,6 +312,7 @@ pub(super) fn create(
         .set("auto.offset.reset", "earliest")
         .set("session.timeout.ms", settings.consumer.session_timeout.as_millis().to_string())
         .set("heartbeat.interval.ms", (settings.consumer.session_timeout.as_millis() / 4).to_string())
+        .set("max.poll.interval.ms", settings.consumer.poll_timeout.as_millis().to_string())
         .set("topic.metadata.refresh.interval.ms", "10000")
         // The default of a second makes draining several times slower.
         .set("fetch.queue.backoff.ms", "10")
