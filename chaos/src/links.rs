@@ -37,6 +37,11 @@ impl Links {
         Ok(())
     }
 
+    /// Drops every packet to an address.
+    pub(crate) fn abandon(&self, address: &str) -> Result<()> {
+        iptables(&["-A", CHAIN, "-d", address, "-j", "DROP"]).map(drop)
+    }
+
     /// Drops so many of a hundred packets to and from a port. TCP sends them again, later and later: a slow link.
     pub(crate) fn lose(&self, port: &str, percent: u8) -> Result<()> {
         for direction in ["--dport", "--sport"] {

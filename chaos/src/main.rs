@@ -7,6 +7,7 @@ mod feed;
 mod findings;
 mod heal;
 mod links;
+mod names;
 mod play;
 mod rates;
 mod report;

@@ -146,6 +146,7 @@ async fn perform(
             ensure!(struck > 0, "the fault of the network has struck no packet");
             stage.world.answers().await;
         }
+        Step::Move(part) => stage.move_server(*part)?,
         Step::Fill(part) => stage.servers.disk(*part)?.fill()?,
         Step::Free(part) => stage.servers.disk(*part)?.free()?,
         Step::Backlog(messages) => topic::backlog(stage, *messages).await?,

@@ -45,6 +45,9 @@ pub(crate) struct Scenario {
     /// The size of the disk that each server has to itself, such as `256m`; else they share the machine's.
     #[serde(default)]
     pub(crate) disk: Option<String>,
+    /// Whether the services know the servers by names, whose addresses can change.
+    #[serde(default)]
+    pub(crate) named: bool,
     /// Lines of server.properties.
     #[serde(default)]
     pub(crate) kafka: BTreeMap<String, String>,
@@ -124,6 +127,8 @@ pub(crate) enum Step {
     Slice(u16),
     /// Packets flow again. Some must have been struck.
     Mend,
+    /// The server is at another address, which its name has now; nobody answers at the old one.
+    Move(Part),
     /// Its disk has no byte left.
     Fill(Part),
     /// Its disk has room again.

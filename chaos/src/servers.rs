@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use testbed::{Cassandra, Kafka, Options};
 
 use crate::disk::Disk;
+use crate::names::Names;
 use crate::scenario::{Part, Scenario};
 
 /// See the module.
@@ -23,6 +24,7 @@ pub(crate) struct Asked {
     kafka: BTreeMap<String, String>,
     cassandra: BTreeMap<String, String>,
     disk: Option<String>,
+    named: bool,
 }
 
 #[derive(Debug)]
@@ -37,6 +39,7 @@ impl Asked {
             kafka: scenario.kafka.clone(),
             cassandra: scenario.cassandra.clone(),
             disk: scenario.disk.clone(),
+            named: scenario.named,
         }
     }
 }
@@ -51,6 +54,11 @@ impl Servers {
             settings.iter().fold(Options::default(), |options, (name, value)| options.setting(name, value))
         };
         let (mut kafka, mut cassandra) = (set(&asked.kafka), set(&asked.cassandra).authentication(true));
+        if asked.named {
+            kafka = kafka.advertised_name(Names::KAFKA);
+            cassandra =
+                cassandra.setting("rpc_address", "0.0.0.0").setting("broadcast_rpc_address", "127.0.0.1");
+        }
         if let Some(Disks { kafka: logs, cassandra: storage }) = &disks {
             kafka = kafka.setting("log.dirs", &logs.path().join("logs").display().to_string());
             cassandra = cassandra.property("cassandra.storagedir", &storage.path().display().to_string());

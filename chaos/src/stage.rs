@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::feed::{Feed, Produced, Users, borrowed, topics};
 use crate::findings::{Broken, Violation};
 use crate::links::Links;
+use crate::names::Names;
 use crate::scenario::{Part, Scenario};
 use crate::servers::Servers;
 
@@ -44,6 +45,7 @@ pub(crate) struct Stage<'a> {
     pub(crate) peak_rss_mb: f64,
     pub(crate) servers: &'a mut Servers,
     links: Option<Links>,
+    names: Option<Names>,
     settings: Vec<(String, String)>,
     topics: Vec<String>,
 }
@@ -56,8 +58,17 @@ impl<'a> Stage<'a> {
             Feed::prepare(*kind, &world, &servers.kafka).await?;
         }
         let variable = |name: &String| name.to_uppercase().replace('.', "__");
-        let settings: Vec<(String, String)> =
+        let mut settings: Vec<(String, String)> =
             scenario.settings.iter().map(|(name, value)| (variable(name), value.clone())).collect();
+        let names = if scenario.named { Some(Names::new()?) } else { None };
+        if names.is_some() {
+            let port = |address: &str| address.rsplit_once(':').map(|(_, port)| port.to_owned());
+            let port = |address: &str| port(address).with_context(|| format!("{address} has no port"));
+            let kafka = format!("{}:{}", Names::KAFKA, port(&world.brokers)?);
+            let cassandra = format!("{}:{}", Names::CASSANDRA, port(&world.contact_point)?);
+            settings.push(("KAFKA__BROKERS".to_owned(), kafka));
+            settings.push(("CASSANDRA__CONTACT_POINTS".to_owned(), cassandra));
+        }
         let opened_at = SystemTime::now();
         let consumers = vec![world.consumer(&borrowed(&settings))];
         let feeds =
@@ -78,6 +89,7 @@ impl<'a> Stage<'a> {
             peak_rss_mb: 0.0,
             servers,
             links: None,
+            names,
             settings,
             topics,
         })
@@ -236,6 +248,13 @@ impl<'a> Stage<'a> {
             self.links = Some(Links::new()?);
         }
         self.links.as_ref().context("there now")
+    }
+
+    /// Gives a server's name another address, and drops what is sent to the old one.
+    pub(crate) fn move_server(&mut self, part: Part) -> Result<()> {
+        let names = self.names.as_mut().context("say `named = true` in the scenario")?;
+        let old = names.change(part)?;
+        self.links()?.abandon(&old)
     }
 
     /// The port that a part listens on.

@@ -153,6 +153,10 @@ impl Load {
             .set("enable.idempotence", "true")
             .set("message.timeout.ms", "0")
             .set("linger.ms", "2")
+            // As the services have them.
+            .set("broker.address.ttl", "5000")
+            .set("socket.timeout.ms", "20000")
+            .set("socket.connection.setup.timeout.ms", "10000")
             .create_with_context(Context(Arc::clone(&state)))
             .unwrap();
         let publisher = Publisher {

@@ -39,6 +39,9 @@ impl Settings {
             .set("reconnect.backoff.ms", "100")
             .set("reconnect.backoff.max.ms", "2000")
             .set("broker.address.ttl", "5000")
+            // A broker that has moved does not say so: by the shipped 60 and 30 s the old address is given up after a minute.
+            .set("socket.timeout.ms", "20000")
+            .set("socket.connection.setup.timeout.ms", "10000")
             .set("socket.keepalive.enable", "true");
         config
     }

@@ -151,11 +151,15 @@ impl Kafka {
 fn settings(host: &str, logs: &str, ports: &[Port; 2], options: &Options) -> Vec<(String, String)> {
     let [client, controller] = ports;
     let (client, controller) = (client.number(), controller.number());
+    let (host, advertised) = match &options.advertised_name {
+        Some(name) => ("0.0.0.0", name.as_str()),
+        None => (host, "127.0.0.1"),
+    };
     let defaults = [
         ("process.roles", "broker,controller".to_owned()),
         ("node.id", "1".to_owned()),
         ("listeners", format!("PLAINTEXT://{host}:{client},CONTROLLER://127.0.0.1:{controller}")),
-        ("advertised.listeners", format!("PLAINTEXT://127.0.0.1:{client}")),
+        ("advertised.listeners", format!("PLAINTEXT://{advertised}:{client}")),
         ("listener.security.protocol.map", "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT".to_owned()),
         ("inter.broker.listener.name", "PLAINTEXT".to_owned()),
         ("controller.listener.names", "CONTROLLER".to_owned()),

@@ -9,6 +9,9 @@ pub struct Options {
     pub properties: Vec<(String, String)>,
     /// Lines of `server.properties` or top-level keys of `cassandra.yaml`, in place of the defaults.
     pub settings: Vec<(String, String)>,
+    /// Kafka alone: the name by which the broker tells clients to reach it, in place of its address on the loopback. It listens on
+    /// every address then.
+    pub advertised_name: Option<String>,
     /// Cassandra alone: passwords and permissions are checked; the superuser is `cassandra`/`cassandra`.
     pub authentication: bool,
 }
@@ -32,6 +35,13 @@ impl Options {
     #[must_use]
     pub fn setting(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Lets Kafka tell clients to reach it by a name.
+    #[must_use]
+    pub fn advertised_name(mut self, name: &str) -> Self {
+        self.advertised_name = Some(name.to_owned());
         self
     }
 
