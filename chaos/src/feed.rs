@@ -6,8 +6,8 @@ use end_to_end::{Load, World, ends, healthy, metric};
 use serde::Deserialize;
 use testbed::{Kafka, Service};
 
+use crate::parts::stop;
 use crate::scenario::Scenario;
-use crate::stage::stop;
 
 const PARTITIONS: i32 = 6;
 /// Changes a second of the simulated Wikimedia.

@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use tempfile::NamedTempFile;
 
 use crate::disk::run;
-use crate::scenario::Part;
+use crate::step::Part;
 
 const HOSTS: &str = "/etc/hosts";
 

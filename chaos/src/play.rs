@@ -10,9 +10,10 @@ use rand::seq::IndexedRandom;
 use crate::check;
 use crate::feed::Feed;
 use crate::findings::{Findings, Violation, guarded};
-use crate::scenario::{Scenario, Step, Time};
+use crate::scenario::Scenario;
 use crate::servers::Servers;
 use crate::stage::Stage;
+use crate::step::{Step, Time};
 use crate::{heal, rates, table, topic, upstreams};
 
 /// What a run found.

@@ -16,7 +16,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub(crate) async fn drained(stage: &mut Stage<'_>, name: &str) -> Result<()> {
     let before: i64 = topic::committed(stage)?.values().sum();
     let end: i64 = ends(&stage.world.brokers, &stage.users()?.topic).values().sum();
-    stage.start(crate::scenario::Part::Consumer).await?;
+    stage.start(crate::step::Part::Consumer).await?;
     let consumer = stage.consumers.first().context("a consumer")?;
     end_to_end::healthy(consumer);
     let until = Instant::now() + DRAINED_WITHIN;

@@ -7,7 +7,8 @@ use testbed::{Cassandra, Kafka, Options};
 
 use crate::disk::Disk;
 use crate::names::Names;
-use crate::scenario::{Part, Scenario};
+use crate::scenario::Scenario;
+use crate::step::Part;
 
 /// See the module.
 pub(crate) struct Servers {
