@@ -5,6 +5,7 @@ mod history;
 mod records;
 mod users;
 
+use anyhow::{Context, Result, ensure};
 use end_to_end::{DeadLetter, dead_letters, get};
 
 use crate::feed::Feed;
@@ -29,15 +30,17 @@ pub(crate) fn sent_is_published(stage: &mut Stage<'_>, findings: &mut Findings) 
 }
 
 /// I7: what is told of times and counts is none of it negative, whatever the clock says.
-pub(crate) fn metrics_make_sense(stage: &Stage<'_>, findings: &mut Findings) {
+pub(crate) fn metrics_make_sense(stage: &Stage<'_>, findings: &mut Findings) -> Result<()> {
     for consumer in &stage.consumers {
-        let (_, metrics) = get(consumer.http(), "/metrics").unwrap_or_default();
+        let (_, metrics) = get(consumer.http(), "/metrics").context("no answer to /metrics")?;
+        ensure!(metrics.contains("tributary_messages_total"), "no metrics: {metrics}");
         for line in metrics.lines().filter(|line| !line.starts_with('#')) {
             if line.rsplit(' ').next().is_some_and(|value| value.starts_with('-')) {
                 findings.add(Violation::Negative, || line.to_owned());
             }
         }
     }
+    Ok(())
 }
 
 // I1: nothing of what flows here is refused.

@@ -8,13 +8,13 @@ use std::panic::AssertUnwindSafe;
 use anyhow::{Result, anyhow};
 use clap::ValueEnum;
 use futures::FutureExt;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Examples that are kept of each kind.
 const EXAMPLES: usize = 5;
 
 /// What is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Violation {
     /// I1: acknowledged by Kafka, and neither row nor dead letter.
@@ -68,10 +68,10 @@ impl Findings {
         self.counts.is_empty()
     }
 
-    /// Whether nothing is found beside it that would be the harness's fault, or would hide what it is of.
-    pub(crate) fn is_proof_of(&self, violation: Violation) -> bool {
-        let doubts = [Violation::NotHealed, Violation::Ended, Violation::Unproved];
-        doubts.iter().all(|doubt| *doubt == violation || self.count(*doubt) == 0)
+    /// Whether it was found, and nothing beside it that could be the cause of it.
+    pub(crate) fn are_proof_of(&self, violation: Violation) -> bool {
+        let doubts = [Violation::Ended, Violation::Unproved];
+        self.count(violation) > 0 && doubts.iter().all(|doubt| *doubt == violation || self.count(*doubt) == 0)
     }
 
     /// Adds what something broke off with, if it did: a [`Broken`] promise, or the harness itself failed.

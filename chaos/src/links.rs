@@ -2,6 +2,7 @@
 //!
 //! All of them are in one chain, so that mending is emptying it.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 
 use anyhow::Result;
@@ -65,12 +66,12 @@ impl Links {
         mtu(&bytes.to_string())
     }
 
-    /// Drops nothing any more. Returns how many packets were struck.
-    pub(crate) fn mend(&self) -> Result<u64> {
-        let counters = iptables(&["-n", "-v", "-x", "-L", CHAIN])?;
+    /// Drops nothing any more. Returns the rules that have struck no packet.
+    pub(crate) fn mend(&self) -> Result<Vec<String>> {
+        let rules = iptables(&["-n", "-v", "-x", "-L", CHAIN])?;
         iptables(&["-F", CHAIN])?;
         mtu(MTU)?;
-        Ok(struck(&counters))
+        Ok(idle(&rules))
     }
 }
 
@@ -98,10 +99,16 @@ fn mtu(bytes: &str) -> Result<()> {
     run(Command::new("ip").args(["link", "set", "lo", "mtu", bytes])).map(drop)
 }
 
-// Two lines of titles, then one a rule, with its packets first.
-fn struck(counters: &str) -> u64 {
-    let packets = |line: &str| line.split_whitespace().next().and_then(|packets| packets.parse::<u64>().ok());
-    counters.lines().skip(2).filter_map(packets).sum()
+// Two lines of titles, then one a rule, with its packets and bytes first. What goes to a port and what comes from it are one.
+fn idle(rules: &str) -> Vec<String> {
+    let mut packets: BTreeMap<String, u64> = BTreeMap::new();
+    for line in rules.lines().skip(2) {
+        let mut words = line.split_whitespace();
+        let struck = words.next().and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
+        let rule = words.skip(1).collect::<Vec<_>>().join(" ").replace("spt:", "dpt:");
+        *packets.entry(rule).or_default() += struck;
+    }
+    packets.into_iter().filter(|(_, struck)| *struck == 0).map(|(rule, _)| rule).collect()
 }
 
 #[cfg(test)]
@@ -109,9 +116,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn packets_of_all_rules_are_added_up() {
-        let counters = "Chain TRIBUTARY (1 references)\n    pkts      bytes target\n      12      720 DROP\n       3 180 REJECT\n";
-        assert_eq!(struck(counters), 15);
-        assert_eq!(struck("Chain TRIBUTARY (1 references)\n    pkts      bytes target\n"), 0);
+    fn a_rule_is_idle_if_it_struck_in_neither_direction() {
+        let title = "Chain TRIBUTARY (1 references)\n pkts bytes target\n";
+        let rules =
+            format!("{title} 12 720 DROP tcp dpt:9092\n 0 0 DROP tcp spt:9092\n 0 0 REJECT tcp dpt:9092\n");
+        assert_eq!(idle(&rules), ["REJECT tcp dpt:9092"]);
+        assert!(idle(title).is_empty());
     }
 }

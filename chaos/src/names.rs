@@ -3,7 +3,6 @@
 //! Every address is one of the loopback, on all of which the servers listen.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -13,6 +12,9 @@ use crate::disk::run;
 use crate::step::Part;
 
 const HOSTS: &str = "/etc/hosts";
+/// The last bytes of the addresses.
+const KAFKA_LAST: u8 = 2;
+const CASSANDRA_LAST: u8 = 3;
 
 /// See the module.
 #[derive(Debug)]
@@ -59,9 +61,6 @@ impl Names {
     }
 }
 
-const KAFKA_LAST: u8 = 2;
-const CASSANDRA_LAST: u8 = 3;
-
 fn address(place: u8, last: u8) -> String {
     format!("127.0.{place}.{last}")
 }
@@ -69,6 +68,6 @@ fn address(place: u8, last: u8) -> String {
 impl Drop for Names {
     fn drop(&mut self) {
         // Whatever fails here ends with the namespace.
-        let _ = run(Command::new("umount").arg(Path::new(HOSTS)));
+        let _ = run(Command::new("umount").arg(HOSTS));
     }
 }

@@ -20,7 +20,21 @@ impl Stage<'_> {
         self.feeds.iter_mut().filter_map(Feed::produced)
     }
 
+    // Whoever has ended by itself cannot be struck any more.
+    fn runs(&mut self, part: Part) -> Result<()> {
+        let services: Vec<&Service> = match part {
+            Part::Consumer => self.consumers.iter().collect(),
+            Part::Producer => self.produced().map(|produced| &produced.producer).collect(),
+            Part::Kafka | Part::Cassandra => return Ok(()),
+        };
+        match services.iter().find(|service| !service.is_running()) {
+            None => Ok(()),
+            Some(ended) => Err(anyhow!(Broken(Violation::Ended, format!("by itself:\n{}", ended.log())))),
+        }
+    }
+
     pub(crate) fn kill(&mut self, part: Part) -> Result<()> {
+        self.runs(part)?;
         match part {
             Part::Consumer => {
                 self.weigh()?;
@@ -35,6 +49,7 @@ impl Stage<'_> {
 
     /// SIGTERM; a service ends with 0, in time.
     pub(crate) fn stop(&mut self, part: Part) -> Result<()> {
+        self.runs(part)?;
         match part {
             Part::Consumer => {
                 self.weigh()?;
@@ -49,6 +64,7 @@ impl Stage<'_> {
 
     /// SIGTERM, without waiting.
     pub(crate) fn term(&mut self, part: Part) -> Result<()> {
+        self.runs(part)?;
         match part {
             Part::Consumer => self.consumers.iter_mut().for_each(|consumer| consumer.signal("TERM")),
             Part::Producer => self.produced().for_each(Produced::term),
@@ -75,13 +91,15 @@ impl Stage<'_> {
         Ok(())
     }
 
-    pub(crate) fn freeze(&mut self, part: Part) {
+    pub(crate) fn freeze(&mut self, part: Part) -> Result<()> {
+        self.runs(part)?;
         match part {
             Part::Consumer => self.consumers.iter_mut().for_each(Service::pause),
             Part::Producer => self.produced().for_each(|produced| produced.producer.pause()),
             Part::Kafka => self.servers.kafka.pause(),
             Part::Cassandra => self.servers.cassandra.pause(),
         }
+        Ok(())
     }
 
     pub(crate) fn thaw(&mut self, part: Part) {

@@ -51,6 +51,12 @@ pub(crate) async fn play(
     if scenario.forgets && stage.forgotten == 0 {
         outcome.findings.add(Violation::Unproved, || "Cassandra has forgotten no row".to_owned());
     }
+    if scenario.cycle.iter().any(|step| matches!(step, Step::CommittedIsStored)) && stage.committed_seen == 0
+    {
+        outcome
+            .findings
+            .add(Violation::Unproved, || "nothing was committed when it was looked for".to_owned());
+    }
     outcome.findings.note(stage.weigh());
     outcome.forgotten = stage.forgotten;
     outcome.peak_rss_mb = stage.peak_rss_mb;
@@ -121,7 +127,7 @@ async fn perform(
         Step::Term(part) => stage.term(*part)?,
         Step::EndedWithin(part, time) => stage.ended_within(*part, time.0)?,
         Step::SentIsPublished => check::sent_is_published(stage, findings),
-        Step::Freeze(part) => stage.freeze(*part),
+        Step::Freeze(part) => stage.freeze(*part)?,
         Step::Thaw(part) => stage.thaw(*part),
         Step::Start(part) => stage.start(*part).await?,
         Step::Scale(count) => stage.scale(*count)?,
@@ -143,8 +149,8 @@ async fn perform(
         }
         Step::Slice(bytes) => stage.links()?.slice(*bytes)?,
         Step::Mend => {
-            let struck = stage.links()?.mend()?;
-            ensure!(struck > 0, "the fault of the network has struck no packet");
+            let idle = stage.links()?.mend()?;
+            ensure!(idle.is_empty(), "these faults of the network have struck no packet: {idle:?}");
             stage.world.answers().await;
         }
         Step::Move(part) => stage.move_server(*part)?,
@@ -166,7 +172,7 @@ async fn perform(
         Step::Script(file) => stage.world.script(file).await,
         Step::ClockAhead(time) => stage.users()?.load.skew(millis(*time)?),
         Step::ClockBehind(time) => stage.users()?.load.skew(-millis(*time)?),
-        Step::MetricsMakeSense => check::metrics_make_sense(stage, findings),
+        Step::MetricsMakeSense => check::metrics_make_sense(stage, findings)?,
         Step::Fault(script) => upstreams::fault(stage, script).await?,
         Step::Calm => upstreams::calm(stage).await?,
         Step::RedWithin(time) => heal::red_within(stage, time.0).await?,
@@ -189,7 +195,10 @@ async fn conclude(stage: &mut Stage<'_>, outcome: &mut Outcome) -> Result<()> {
     let mut entries = None;
     for feed in &mut stage.feeds {
         match feed {
-            Feed::Users(users) => entries = Some(users.load.finish()),
+            Feed::Users(users) => {
+                let finished = guarded(async { Ok(users.load.finish()) }).await;
+                entries = finished.map_err(|error| findings.note(Err(error))).ok();
+            }
             Feed::Produced(produced) => findings.note(produced.stop()),
         }
     }
@@ -201,7 +210,12 @@ async fn conclude(stage: &mut Stage<'_>, outcome: &mut Outcome) -> Result<()> {
             findings
                 .add(Violation::NotHealed, || format!("Kafka has answered nothing to {pending} messages"));
         }
-        check::users(stage, &entries, findings).await?;
+        let refused = entries.refused.len();
+        if refused > 0 {
+            findings.add(Violation::Unproved, || format!("Kafka has refused {refused} messages"));
+        }
+        let compared = guarded(check::users(stage, &entries, findings)).await;
+        findings.note(compared);
     }
     outcome.acknowledged += check::records(stage, findings).await?;
     Ok(())

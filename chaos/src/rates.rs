@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use end_to_end::{ends, metric};
+use end_to_end::{ends, get, metric};
 
 use crate::findings::{Broken, Findings, Violation};
 use crate::stage::Stage;
@@ -18,25 +18,25 @@ pub(crate) async fn drained(stage: &mut Stage<'_>, name: &str) -> Result<()> {
     let end: i64 = ends(&stage.world.brokers, &stage.users()?.topic).values().sum();
     stage.start(crate::step::Part::Consumer).await?;
     let consumer = stage.consumers.first().context("a consumer")?;
-    end_to_end::healthy(consumer);
     let until = Instant::now() + DRAINED_WITHIN;
+    // Time and rows of the first look that found any.
     let mut began = None;
-    loop {
+    let (took, stored) = loop {
         let ended =
             || Broken(Violation::Ended, format!("the consumer has ended by itself:\n{}", consumer.log()));
         ensure!(consumer.is_running(), ended());
-        let outcomes = metric(consumer, "tributary_messages_total", &[]);
+        let answers = get(consumer.http(), "/metrics").is_some();
+        let outcomes = if answers { metric(consumer, "tributary_messages_total", &[]) } else { 0.0 };
         if outcomes > 0.0 {
-            began.get_or_insert_with(Instant::now);
-        }
-        if outcomes >= (end - before) as f64 {
-            break;
+            let stored = metric(consumer, "tributary_messages_total", &[r#"outcome="stored""#]);
+            let (at, already) = *began.get_or_insert_with(|| (Instant::now(), stored));
+            if outcomes >= (end - before) as f64 {
+                break (at.elapsed().max(LOOK_EVERY), stored - already);
+            }
         }
         ensure!(Instant::now() < until, "{outcomes} outcomes of {} after {DRAINED_WITHIN:?}", end - before);
         tokio::time::sleep(LOOK_EVERY).await;
-    }
-    let took = began.map_or(LOOK_EVERY, |began| began.elapsed().max(LOOK_EVERY));
-    let stored = metric(consumer, "tributary_messages_total", &[r#"outcome="stored""#]);
+    };
     let rate = stored / took.as_secs_f64();
     let messages = end - before;
     eprintln!(

@@ -32,6 +32,8 @@ struct Figures {
 pub(crate) struct Report {
     scenario: String,
     row: u8,
+    /// What had to be found; then `kept` tells that it was.
+    must_find: Option<Violation>,
     #[serde(flatten)]
     figures: Figures,
     /// Everything that is wrong, with examples.
@@ -65,7 +67,7 @@ impl Figures {
             seconds: tenths(seconds),
             kept: match must_find {
                 None => findings.is_empty(),
-                Some(violation) => findings.count(violation) > 0 && findings.is_proof_of(violation),
+                Some(violation) => findings.are_proof_of(violation),
             },
         }
     }
@@ -91,10 +93,9 @@ impl Figures {
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { cycles, acknowledged, lost, doubled, stale, forgotten, heal_s_max, .. } = self;
-        let Self { peak_rss_mb, seconds, kept, .. } = self;
-        let kept = if *kept { "kept" } else { "BROKEN" };
+        let Self { peak_rss_mb, seconds, .. } = self;
         write!(f, "{cycles:>6} {acknowledged:>12} {lost:>5} {doubled:>7} {stale:>5} {forgotten:>9} ")?;
-        write!(f, "{heal_s_max:>6} {peak_rss_mb:>6} {seconds:>7}  {kept}")
+        write!(f, "{heal_s_max:>6} {peak_rss_mb:>6} {seconds:>7}")
     }
 }
 
@@ -103,6 +104,7 @@ impl Report {
         Self {
             scenario: scenario.name.clone(),
             row: scenario.row,
+            must_find: scenario.must_find,
             figures: Figures::of(outcome, scenario.must_find, seed, seconds),
             violations: outcome.findings.told(),
         }
@@ -110,6 +112,15 @@ impl Report {
 
     pub(crate) fn is_kept(&self) -> bool {
         self.figures.kept
+    }
+
+    fn verdict(&self) -> &'static str {
+        match (self.must_find, self.is_kept()) {
+            (None, true) => "kept",
+            (None, false) => "BROKEN",
+            (Some(_), true) => "found",
+            (Some(_), false) => "MISSED",
+        }
     }
 
     /// What is wrong, if anything is.
@@ -125,7 +136,9 @@ impl Reports {
     pub(crate) fn of(mut scenarios: Vec<Report>) -> Self {
         scenarios.sort_by(|one, other| (one.row, &one.scenario).cmp(&(other.row, &other.scenario)));
         let start = Figures { kept: true, ..Figures::default() };
-        let figures = scenarios.iter().fold(start, |sum, report| sum.and(&report.figures));
+        // What is broken on purpose is no loss.
+        let promised = scenarios.iter().filter(|report| report.must_find.is_none() || !report.is_kept());
+        let figures = promised.fold(start, |sum, report| sum.and(&report.figures));
         Self { scenario: "all", figures, scenarios }
     }
 
@@ -140,8 +153,8 @@ impl Reports {
             "row {:<20} cycles acknowledged  lost doubled stale forgotten heal_s rss_mb seconds  seed {}",
             "scenario", self.figures.seed
         );
-        for Report { scenario, row, figures, .. } in &self.scenarios {
-            println!("{row:>3} {scenario:<20} {figures}");
+        for report @ Report { scenario, row, figures, .. } in &self.scenarios {
+            println!("{row:>3} {scenario:<20} {figures}  {}", report.verdict());
         }
         println!("    {:<20} {}", self.scenario, self.figures);
         for report in self.scenarios.iter().filter(|report| !report.is_kept()) {

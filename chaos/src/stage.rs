@@ -25,6 +25,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) opened_at: SystemTime,
     /// The group's offsets of users when they were last compared with the table.
     pub(crate) compared: BTreeMap<i32, i64>,
+    /// How many messages were compared with the table before the consumer came back.
+    pub(crate) committed_seen: usize,
     /// What topics held that were deleted since.
     pub(crate) earlier: Published,
     /// The youngest rows before a kill, with their WRITETIMEs.
@@ -76,6 +78,7 @@ impl<'a> Stage<'a> {
             consumers,
             opened_at,
             compared: BTreeMap::new(),
+            committed_seen: 0,
             earlier: Published::default(),
             noted: HashMap::new(),
             snapshot: None,
@@ -105,7 +108,8 @@ impl<'a> Stage<'a> {
 
     /// How often the consumers that run began anew where an offset was out of range.
     pub(crate) fn offset_resets(&self) -> f64 {
-        self.consumers.iter().map(|consumer| metric(consumer, "tributary_offset_resets_total", &[])).sum()
+        let running = self.consumers.iter().filter(|consumer| consumer.is_running());
+        running.map(|consumer| metric(consumer, "tributary_offset_resets_total", &[])).sum()
     }
 
     /// Looks at the consumers' memory.

@@ -113,14 +113,6 @@ pub(crate) enum Part {
     Cassandra,
 }
 
-impl Step {
-    // Whether the health turns red of it.
-    #[cfg(test)]
-    pub(crate) fn is_fault(&self) -> bool {
-        matches!(self, Self::Kill(_) | Self::Freeze(_) | Self::Cut(_) | Self::EndedWithin(..) | Self::Cql(_))
-    }
-}
-
 /// A duration, such as `20s`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]

@@ -28,6 +28,8 @@ const LATE_MS_MAX: i64 = 5_000;
 /// A late message is of one of the users of the last seconds.
 const RECENT_S: usize = 2;
 const PAUSE: Duration = Duration::from_millis(2);
+/// How far the load may be behind its pace.
+const BEHIND_MAX: Duration = Duration::from_secs(1);
 /// What the last messages of a load may take.
 const FINISHES_WITHIN: Duration = Duration::from_secs(120);
 
@@ -115,6 +117,7 @@ struct State {
     attempted: AtomicUsize,
     acknowledged: AtomicUsize,
     refused: AtomicUsize,
+    hostile_sent: AtomicUsize,
     users: Mutex<HashSet<Uuid>>,
     latest: Mutex<Vec<Uuid>>,
 }
@@ -170,6 +173,7 @@ impl Load {
             versions: Vec::new(),
             timestamp_ms: 0,
             hostile: 0,
+            stopped_at: None,
         };
         let thread = std::thread::spawn(move || publisher.run());
         Self {
@@ -195,6 +199,11 @@ impl Load {
     pub fn pending(&self) -> usize {
         let settled = self.acknowledged() + self.state.refused.load(Ordering::Relaxed);
         self.attempted().saturating_sub(settled)
+    }
+
+    /// Hostile messages that were handed to the client.
+    pub fn hostile_sent(&self) -> usize {
+        self.state.hostile_sent.load(Ordering::Relaxed)
     }
 
     /// Messages that were handed to the client.
@@ -282,7 +291,7 @@ struct Random {
 impl From<u64> for Random {
     fn from(seed: u64) -> Self {
         let of = |purpose| StdRng::seed_from_u64(seed.wrapping_add(purpose));
-        Self { users: of(0), times: of(1), hostile: of(2) }
+        Self { users: of(1), times: of(2), hostile: of(3) }
     }
 }
 
@@ -301,6 +310,8 @@ struct Publisher {
     timestamp_ms: i64,
     /// Hostile messages so far.
     hostile: usize,
+    /// When a full queue kept messages back for the first time after the end.
+    stopped_at: Option<Instant>,
 }
 
 impl Publisher {
@@ -313,6 +324,8 @@ impl Publisher {
             if self.state.held.load(Ordering::Relaxed) {
                 next = now;
             }
+            // What a full queue kept back is not made up for.
+            next = next.max(now.checked_sub(BEHIND_MAX).unwrap_or(now));
             while next < now && due < pace {
                 next += Duration::from_secs(1) / pace;
                 due += 1;
@@ -383,11 +396,12 @@ impl Publisher {
         if self.random.hostile.random_ratio(u32::from(self.state.hostile.load(Ordering::Relaxed)), 100) {
             let value = hostile(&mut self.random.hostile, self.hostile);
             self.hostile += 1;
+            self.state.hostile_sent.store(self.hostile, Ordering::Relaxed);
             self.produce(id.as_bytes(), value.as_deref(), None, now_ms);
         }
     }
 
-    fn produce(&self, key: &[u8], value: Option<&[u8]>, version: Option<u64>, timestamp_ms: i64) {
+    fn produce(&mut self, key: &[u8], value: Option<&[u8]>, version: Option<u64>, timestamp_ms: i64) {
         let mut record =
             BaseRecord::with_opaque_to(&self.topic, Box::new(version)).key(key).timestamp(timestamp_ms);
         if let Some(value) = value {
@@ -397,13 +411,12 @@ impl Publisher {
             let header = Header { key: HOSTILE, value: None::<&[u8]> };
             record = record.headers(OwnedHeaders::new().insert(header));
         }
-        let mut stopped_at = None;
         while let Err((error, refused)) = self.producer.send(record) {
             let is_full = matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull));
             if self.state.stopped.load(Ordering::Relaxed) {
-                stopped_at.get_or_insert_with(Instant::now);
+                self.stopped_at.get_or_insert_with(Instant::now);
             }
-            let is_late = stopped_at.is_some_and(|at: Instant| at.elapsed() > FINISHES_WITHIN);
+            let is_late = self.stopped_at.is_some_and(|at| at.elapsed() > FINISHES_WITHIN);
             if !is_full || is_late || self.state.abandoned.load(Ordering::Relaxed) {
                 if let Some(version) = version {
                     self.state.delivered.lock().unwrap().push((version, false));

@@ -1,12 +1,13 @@
 //! Looking into topics: what was published, what is dead, what is committed.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Headers, Message as _};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
@@ -44,8 +45,27 @@ fn consumer(brokers: &str, group: &str) -> BaseConsumer {
 }
 
 fn partitions(consumer: &BaseConsumer, topic: &str) -> Vec<i32> {
-    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).unwrap();
+    let metadata = patiently(|| {
+        let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
+        match metadata.topics()[0].error().map(RDKafkaErrorCode::from) {
+            None | Some(RDKafkaErrorCode::UnknownTopicOrPartition) => Ok(metadata),
+            Some(code) => Err(KafkaError::MetadataFetch(code)),
+        }
+    });
     metadata.topics()[0].partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect()
+}
+
+// Asks again while a broker that has just come back does not answer, or sends to another.
+fn patiently<T>(mut ask: impl FnMut() -> KafkaResult<T>) -> T {
+    let mut last = None;
+    let deadline = Instant::now() + PATIENCE * 6;
+    wait_for("the broker's answer", PATIENCE * 8, || match ask() {
+        Err(error) if Instant::now() < deadline => {
+            last = Some(error);
+            None
+        }
+        answer => Some(answer.unwrap_or_else(|error| panic!("{error}, after {last:?}"))),
+    })
 }
 
 /// Whether the broker knows a topic.
@@ -57,7 +77,10 @@ pub fn exists(brokers: &str, topic: &str) -> bool {
 /// End offsets by partition.
 pub fn ends(brokers: &str, topic: &str) -> BTreeMap<i32, i64> {
     let consumer = consumer(brokers, "end-to-end");
-    let end = |partition| (partition, consumer.fetch_watermarks(topic, partition, PATIENCE).unwrap().1);
+    let end = |partition| {
+        let (_, end) = patiently(|| consumer.fetch_watermarks(topic, partition, PATIENCE));
+        (partition, end)
+    };
     partitions(&consumer, topic).into_iter().map(end).collect()
 }
 
@@ -68,24 +91,13 @@ pub fn committed(brokers: &str, group: &str, topic: &str) -> BTreeMap<i32, i64> 
     for partition in partitions(&consumer, topic) {
         list.add_partition(topic, partition);
     }
-    // A group's coordinator is found, or moves, when the group is first asked for.
-    let committed = wait_for("the group's coordinator", PATIENCE, || {
-        match consumer.committed_offsets(list.clone(), PATIENCE) {
-            Err(error) if error.rdkafka_error_code().is_some_and(is_about_the_coordinator) => None,
-            answer => Some(answer.unwrap()),
-        }
-    });
+    let committed = patiently(|| consumer.committed_offsets(list.clone(), PATIENCE));
     let offset = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match element.offset()
     {
         Offset::Offset(offset) => (element.partition(), offset),
         _ => (element.partition(), 0),
     };
     committed.elements().iter().map(offset).collect()
-}
-
-fn is_about_the_coordinator(code: RDKafkaErrorCode) -> bool {
-    use RDKafkaErrorCode::{CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator};
-    matches!(code, CoordinatorLoadInProgress | CoordinatorNotAvailable | NotCoordinator)
 }
 
 /// All messages of a topic, by partition and offset.

@@ -13,8 +13,9 @@ use crate::stage::Stage;
 use crate::table::patiently;
 use crate::topic;
 
-/// Rows that are asked for at once.
-const ASKED_AT_ONCE: usize = 64;
+const USERS_A_QUESTION: usize = 100;
+/// Questions that wait for their answer at once.
+const ASKED_AT_ONCE: usize = 8;
 
 /// I4: what is committed is in the table, or a newer version of its user. The consumer must not write meanwhile.
 pub(crate) async fn committed_is_stored(stage: &mut Stage<'_>, findings: &mut Findings) -> Result<()> {
@@ -27,21 +28,28 @@ pub(crate) async fn committed_is_stored(stage: &mut Stage<'_>, findings: &mut Fi
             *known = writetime(message).max(*known);
         }
     });
+    stage.committed_seen += asked.len();
     let keyspace = &stage.world.name;
-    let question = format!("SELECT writetime(first_name) FROM {keyspace}.created_users WHERE id = ?");
+    let question = format!("SELECT id, writetime(first_name) FROM {keyspace}.created_users WHERE id IN ?");
     let prepare = || async { Ok(stage.world.session.prepare(question.as_str()).await?) };
     let prepared = patiently(prepare).await?;
     let (session, prepared) = (&stage.world.session, &prepared);
-    let answers = stream::iter(asked).map(|(id, wanted)| async move {
-        let ask = || async { Ok(session.execute_unpaged(prepared, (id,)).await?) };
-        let answer = patiently(ask).await?;
-        let found = answer.into_rows_result()?.maybe_first_row::<(Option<i64>,)>()?;
-        anyhow::Ok((id, wanted, found.and_then(|(found,)| found)))
+    let asked: Vec<(Uuid, i64)> = asked.into_iter().collect();
+    let answers = stream::iter(asked.chunks(USERS_A_QUESTION)).map(|wanted| async move {
+        let ids: Vec<Uuid> = wanted.iter().map(|(id, _)| *id).collect();
+        let ask = || async { Ok(session.execute_unpaged(prepared, (&ids,)).await?) };
+        let answer = patiently(ask).await?.into_rows_result()?;
+        let found: Result<HashMap<Uuid, Option<i64>>, _> = answer.rows::<(Uuid, Option<i64>)>()?.collect();
+        anyhow::Ok((wanted, found?))
     });
     let mut answers = answers.buffer_unordered(ASKED_AT_ONCE);
-    while let Some((id, wanted, found)) = answers.try_next().await? {
-        if found.is_none_or(|found| found < wanted) {
-            findings.add(Violation::CommittedTooSoon, || format!("user {id}: {found:?} instead of {wanted}"));
+    while let Some((wanted, found)) = answers.try_next().await? {
+        for (id, wanted) in wanted {
+            let found = found.get(id).copied().flatten();
+            if found.is_none_or(|found| found < *wanted) {
+                let what = || format!("user {id}: {found:?} instead of {wanted}");
+                findings.add(Violation::CommittedTooSoon, what);
+            }
         }
     }
     Ok(())

@@ -23,6 +23,9 @@ pub(crate) async fn users(stage: &mut Stage<'_>, entries: &Entries, findings: &m
         findings
             .add(Violation::Lost, || format!("version {version} was acknowledged and is not on the topic"));
     }
+    if published.hostile.is_empty() && stage.users()?.load.hostile_sent() > 0 {
+        findings.add(Violation::Unproved, || "no hostile message is on the topic".to_owned());
+    }
     let mut accepted = hostile(stage, &topic, &published.hostile, findings);
     let mut seen = HashSet::new();
     let see = |user: StoredUser| {

@@ -88,9 +88,15 @@ struct Folder {
 impl Folder {
     fn make() -> Result<Self> {
         let path = tempfile::Builder::new().prefix("chaos-").tempdir()?.keep();
-        // The servers, which end with the harness, get a moment for it.
+        // The servers, which end with the harness, take a moment for it.
         let mut keeper = Command::new("sh");
-        keeper.args(["-c", r#"cat >/dev/null; sleep 1; exec rm -rf -- "$1""#, "chaos"]).arg(&path);
+        keeper
+            .args([
+                "-c",
+                r#"cat >/dev/null; for i in 1 2 3 4 5; do sleep 1; rm -rf -- "$1" && break; done"#,
+                "chaos",
+            ])
+            .arg(&path);
         // Not of our group, to which a Ctrl-C goes.
         let keeper = keeper.process_group(0).stdin(Stdio::piped()).spawn()?;
         Ok(Self { path, keeper })

@@ -42,7 +42,7 @@ pub(super) fn run(names: &[String]) -> Result<()> {
     fs::create_dir_all(&folder)?;
     let lock = File::create(folder.join("lock"))?;
     lock.lock().context("wait for another `chaos broken`")?;
-    let mut caught = Vec::new();
+    let (mut told, mut missed) = (Vec::new(), 0);
     for (name, change) in changes.iter().filter(|(name, _)| names.is_empty() || names.contains(name)) {
         eprintln!("==> {name}: {}", change.about);
         let copy = folder.join("workspace");
@@ -51,10 +51,13 @@ pub(super) fn run(names: &[String]) -> Result<()> {
         fs::write(&file, change.of(&fs::read_to_string(&file)?)?)?;
         let binaries = built(&copy, &folder.join("target"))?;
         let words = [&change.scenario, "--short", "--must-find", &change.must_find];
-        harness(&words.map(str::to_owned), &binaries)?;
-        caught.push(format!("{name:<20} caught by {:<16} as {}", change.scenario, change.must_find));
+        let found = harness(&words.map(str::to_owned), &binaries);
+        missed += usize::from(found.is_err());
+        let verdict = if found.is_ok() { "caught" } else { "MISSED" };
+        told.push(format!("{name:<20} {verdict} by {:<16} as {}", change.scenario, change.must_find));
     }
-    println!("{}", caught.join("\n"));
+    println!("{}", told.join("\n"));
+    ensure!(missed == 0, "{missed} of {} changes were not caught", told.len());
     Ok(())
 }
 
