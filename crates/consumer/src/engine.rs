@@ -15,7 +15,6 @@ mod refused;
 mod simulation;
 mod start;
 
-use std::collections::BTreeSet;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -26,12 +25,12 @@ use service::Service;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
-use uuid::Uuid;
 
 use crate::batch::{Batcher, Limits, Shape};
 use crate::dead_letter::DeadLetters;
 use crate::decode::{DataError, Decoder};
 use crate::horizon::{Answer, Horizon};
+use crate::hosts::Hosts;
 use crate::ledger::{Ledger, SpanId};
 use crate::message::Partition;
 use crate::progress::Progress;
@@ -98,7 +97,7 @@ struct Engine {
     progress: Progress,
 
     /// Nodes of the database that the group has written to, as far as its commits tell.
-    written_to: BTreeSet<Uuid>,
+    written_to: Hosts,
     denied: bool,
     epochs: Epochs,
     void: CancellationToken,
@@ -164,7 +163,7 @@ impl Engine {
             service,
             ledger: Ledger::default(),
             decoder: Decoder::default(),
-            written_to: BTreeSet::new(),
+            written_to: Hosts::default(),
             denied: false,
             epochs: Epochs::new(),
             void: CancellationToken::new(),

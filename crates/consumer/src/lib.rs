@@ -16,6 +16,7 @@ pub mod decode;
 pub mod engine;
 pub mod explain;
 pub mod horizon;
+pub mod hosts;
 pub mod json;
 pub mod key;
 pub mod ledger;

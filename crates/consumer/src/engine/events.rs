@@ -6,18 +6,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{anyhow, bail};
 use tracing::{debug, info, warn};
-use uuid::Uuid;
 
 use super::{DRAIN_PATIENCE, Engine, Leaving, Phase, batcher};
 use crate::horizon::{Answer, Verdict};
+use crate::hosts::Hosts;
 use crate::locked;
 use crate::message::Partition;
 use crate::receive::{Committed, Control};
 use crate::routes::{Misfit, Target, changed, targets};
 use crate::store::WriteError;
-
-/// A note may have 4,096 bytes (`offset.metadata.max.bytes`).
-const HOSTS_IN_NOTE_MAX: usize = 100;
 
 /// Probes that fail in a row before the session is opened anew: the nodes may have other addresses now.
 const FAILURES_BEFORE_RECONNECT: u32 = 5;
@@ -33,7 +30,7 @@ impl Engine {
                 for Committed { partition, offset, note } in partitions {
                     if let Some(offset) = offset {
                         self.ledger.open(partition, offset);
-                        self.written_to.extend(store_of(&note));
+                        self.written_to.extend(Hosts::of_note(&note));
                     }
                 }
                 self.same_store()?;
@@ -144,15 +141,14 @@ impl Engine {
 
     // The nodes' ids are committed with the offsets: a database that none of them belongs to lacks what was stored.
     fn same_store(&mut self) -> anyhow::Result<()> {
-        let hosts: Vec<Uuid> = self.horizon.hosts().copied().collect();
+        let hosts: Hosts = self.horizon.hosts().copied().collect();
         if hosts.is_empty() {
             return Ok(());
         }
-        if !self.written_to.is_empty() && !hosts.iter().any(|host| self.written_to.contains(host)) {
+        if self.written_to.are_strange_to(&hosts) {
             return Err(self.replaced());
         }
-        let note: Vec<String> = hosts.iter().take(HOSTS_IN_NOTE_MAX).map(Uuid::to_string).collect();
-        self.receiver.shared.annotate(note.join(","));
+        self.receiver.shared.annotate(hosts.note());
         self.written_to.extend(hosts);
         Ok(())
     }
@@ -253,8 +249,4 @@ impl Engine {
             Err(misfit) => self.misfit(&misfit),
         }
     }
-}
-
-fn store_of(note: &str) -> impl Iterator<Item = Uuid> {
-    note.split(',').filter_map(|host| host.parse().ok())
 }
