@@ -255,10 +255,11 @@ impl AuditedTopic {
                 Since::Offset(offset) => whole.keys().map(|number| (*number, offset)).collect(),
                 Since::Time(time_ms) => topics.offsets_at(&name, time_ms)?,
             };
-            let ends = if options.to_end {
+            let ends: BTreeMap<i32, i64> = if options.to_end {
                 whole.iter().map(|(number, range)| (*number, range.end)).collect()
             } else {
-                topics.committed(&settings.kafka, &settings.consumer.group, &name)?
+                let commits = topics.committed(&settings.kafka, &settings.consumer.group, &name)?;
+                commits.into_iter().map(|(number, commit)| (number, commit.offset)).collect()
             };
             is_committed |= !ends.is_empty();
             for (number, range) in &whole {

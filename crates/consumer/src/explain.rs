@@ -259,7 +259,7 @@ impl Read {
         let group = &settings.consumer.group;
         let committed = topics.committed(&settings.kafka, group, topic).map_err(away)?;
         let letters = Letters::reasons(&topics, group, topic, (*partition, *offset)).map_err(away)?;
-        Ok(Self { chunk, committed: committed.get(partition).copied(), letters })
+        Ok(Self { chunk, committed: committed.get(partition).map(|commit| commit.offset), letters })
     }
 }
 

@@ -3,12 +3,16 @@
 //! Reads by explicit assignment: no group is joined, no offset is committed. Everything here blocks; the consumer itself
 //! reads by `receive`.
 
+mod commits;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
+pub use commits::Commit;
+
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 use service::kafka::{self, Cluster};
@@ -36,6 +40,8 @@ impl Unread {
 /// The broker, asked once for all its topics.
 pub struct Topics {
     consumer: BaseConsumer<Cluster>,
+    /// `host:port`, comma separated.
+    brokers: String,
     partitions: BTreeMap<String, Vec<i32>>,
 }
 
@@ -55,7 +61,7 @@ impl Topics {
             .set("enable.partition.eof", "true")
             .set("auto.offset.reset", "earliest")
             .create_with_context(cluster.clone())
-            .map_err(|error| Unread(error.to_string()))?;
+            .map_err(|error| Unread(format!("kafka at {}: {error}", settings.brokers)))?;
         let metadata = consumer.fetch_metadata(None, PATIENCE).map_err(|error| {
             // The reason is in an event that waits to be polled, behind others.
             let reason = (0..20).find_map(|_| {
@@ -70,7 +76,7 @@ impl Topics {
             (topic.name().to_owned(), numbers.collect())
         });
         let partitions = partitions.collect();
-        Ok(Self { consumer, partitions })
+        Ok(Self { consumer, brokers: settings.brokers.clone(), partitions })
     }
 
     /// How many partitions the topic has; `None` if there is no such topic.
@@ -91,7 +97,7 @@ impl Topics {
         let mut ranges = Ranges::new();
         for number in self.partitions.get(topic).into_iter().flatten() {
             let asked = self.consumer.fetch_watermarks(topic, *number, PATIENCE);
-            let (low, high) = asked.map_err(|error| unread(topic, &error))?;
+            let (low, high) = asked.map_err(|error| self.unread(topic, &error))?;
             ranges.insert(*number, low..high);
         }
         Ok(ranges)
@@ -106,60 +112,30 @@ impl Topics {
         let mut list = TopicPartitionList::new();
         for number in self.partitions.get(topic).into_iter().flatten() {
             let added = list.add_partition_offset(topic, *number, Offset::Offset(time_ms));
-            added.map_err(|error| unread(topic, &error))?;
+            added.map_err(|error| self.unread(topic, &error))?;
         }
-        let found = self.consumer.offsets_for_times(list, PATIENCE).map_err(|error| unread(topic, &error))?;
+        let found =
+            self.consumer.offsets_for_times(list, PATIENCE).map_err(|error| self.unread(topic, &error))?;
         let ends = self.ranges(topic)?;
-        let offset = |number: i32, offset: Offset| match offset {
-            Offset::Offset(offset) => Some((number, offset)),
-            _ => ends.get(&number).map(|range| (number, range.end)),
-        };
-        Ok(found.elements().iter().filter_map(|found| offset(found.partition(), found.offset())).collect())
-    }
-
-    /// What a group has committed, where it has. The group is asked and not joined.
-    ///
-    /// # Errors
-    /// The broker does not answer.
-    pub fn committed(
-        &self,
-        settings: &kafka::Settings,
-        group: &str,
-        topic: &str,
-    ) -> Result<BTreeMap<i32, i64>, Unread> {
-        let mut client = settings.client(group);
-        client.set("group.id", group).set("enable.auto.commit", "false");
-        let client: BaseConsumer<Cluster> =
-            client.create_with_context(Cluster::default()).map_err(|error| unread(topic, &error))?;
-        let mut list = TopicPartitionList::new();
-        for number in self.partitions.get(topic).into_iter().flatten() {
-            list.add_partition(topic, *number);
-        }
-        let asked_at = Instant::now();
-        let committed = loop {
-            match client.committed_offsets(list.clone(), PATIENCE) {
-                // A group's coordinator is found, or moves, when the group is first asked for.
-                Err(error) if is_about_the_coordinator(&error) && asked_at.elapsed() < PATIENCE => {
-                    drop(client.poll(Duration::from_millis(100)));
-                }
-                answer => break answer.map_err(|error| unread(topic, &error))?,
+        let mut offsets = BTreeMap::new();
+        for element in found.elements() {
+            element.error().map_err(|error| self.unread(topic, &error))?;
+            let number = element.partition();
+            match (element.offset(), ends.get(&number)) {
+                (Offset::Offset(offset), _) => drop(offsets.insert(number, offset)),
+                (_, Some(range)) => drop(offsets.insert(number, range.end)),
+                (_, None) => {}
             }
-        };
-        let offset = |number: i32, offset: Offset| match offset {
-            Offset::Offset(offset) => Some((number, offset)),
-            _ => None,
-        };
-        let offsets = committed.elements();
-        let answered = offsets.iter().try_for_each(|known| known.error());
-        answered.map_err(|error| unread(topic, &error))?;
-        Ok(offsets.iter().filter_map(|found| offset(found.partition(), found.offset())).collect())
+        }
+        Ok(offsets)
     }
 
     /// Hands the messages of these offsets to `take`, in the order of each partition, until it breaks. Offsets that are
     /// gone (by compaction, or markers of transactions) are passed over.
     ///
     /// # Errors
-    /// The broker delivers nothing for 30 s.
+    /// The broker delivers nothing for 30 s; or the topic ends before these offsets, or begins again below them, because it
+    /// was deleted and created anew.
     pub fn read(
         &self,
         topic: &str,
@@ -170,17 +146,21 @@ impl Topics {
         let mut open = BTreeSet::new();
         for (number, range) in ranges.iter().filter(|(_, range)| !range.is_empty()) {
             let added = list.add_partition_offset(topic, *number, Offset::Offset(range.start));
-            added.map_err(|error| unread(topic, &error))?;
+            added.map_err(|error| self.unread(topic, &error))?;
             open.insert(*number);
         }
-        self.consumer.assign(&list).map_err(|error| unread(topic, &error))?;
+        self.consumer.assign(&list).map_err(|error| self.unread(topic, &error))?;
         let mut heard_at = Instant::now();
         let mut trouble = String::new();
         while !open.is_empty() {
             match self.consumer.poll(Duration::from_millis(100)) {
                 // What arrives after its partition's end is newer than what was asked for.
                 Some(Ok(message)) if open.contains(&message.partition()) => {
-                    let end = ranges.get(&message.partition()).map_or(0, |range| range.end);
+                    let (start, end) =
+                        ranges.get(&message.partition()).map_or((0, 0), |range| (range.start, range.end));
+                    if message.offset() < start {
+                        return Err(self.created_anew(topic, message.partition(), message.offset(), start));
+                    }
                     if message.offset() + 1 >= end {
                         open.remove(&message.partition());
                     }
@@ -191,6 +171,7 @@ impl Topics {
                     heard_at = Instant::now();
                 }
                 Some(Err(KafkaError::PartitionEOF(number))) => {
+                    self.ends_behind(topic, number, ranges)?;
                     heard_at = Instant::now();
                     open.remove(&number);
                 }
@@ -199,10 +180,34 @@ impl Topics {
             }
             if heard_at.elapsed() > SILENCE_MAX {
                 let silence = SILENCE_MAX.as_secs();
-                return Err(Unread(format!("topic {topic}: no message came for {silence} s{trouble}")));
+                return Err(Unread(format!(
+                    "topic {topic} on {}: no message came for {silence} s{trouble}; see that the brokers are up and that this \
+                     user may read the topic, then run it again",
+                    self.brokers
+                )));
             }
         }
-        self.consumer.unassign().map_err(|error| unread(topic, &error))
+        self.consumer.unassign().map_err(|error| self.unread(topic, &error))
+    }
+
+    // At the end of a partition nothing more comes. The last offsets may be markers of transactions, but are there.
+    fn ends_behind(&self, topic: &str, number: i32, ranges: &Ranges) -> Result<(), Unread> {
+        let Some(range) = ranges.get(&number) else { return Ok(()) };
+        let asked = self.consumer.fetch_watermarks(topic, number, PATIENCE);
+        let (_, end) = asked.map_err(|error| self.unread(topic, &error))?;
+        if end < range.end { Err(self.created_anew(topic, number, end, range.end)) } else { Ok(()) }
+    }
+
+    fn created_anew(&self, topic: &str, number: i32, is: i64, was: i64) -> Unread {
+        Unread(format!(
+            "topic {topic} on {}: partition {number} is at offset {is}, and was at {was} a moment ago: it was deleted and \
+             created again, or cut; run it again",
+            self.brokers
+        ))
+    }
+
+    fn unread(&self, topic: &str, error: &KafkaError) -> Unread {
+        Unread(format!("topic {topic} on {}: {error}; run it again when the broker answers", self.brokers))
     }
 }
 
@@ -213,12 +218,6 @@ pub(crate) fn push(chunk: &mut Chunk, partition: Partition, message: &BorrowedMe
     chunk.push(partition, message.offset(), timestamp_ms, message.key(), message.payload(), headers);
 }
 
-fn is_about_the_coordinator(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode::{CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator};
-    let code = error.rdkafka_error_code();
-    matches!(code, Some(CoordinatorLoadInProgress | CoordinatorNotAvailable | NotCoordinator))
-}
-
 impl Unread {
     /// For another reason.
     pub(crate) fn because(error: &impl std::fmt::Display) -> Self {
@@ -226,6 +225,5 @@ impl Unread {
     }
 }
 
-fn unread(topic: &str, error: &KafkaError) -> Unread {
-    Unread(format!("topic {topic}: {error}"))
-}
+#[cfg(test)]
+mod tests;
