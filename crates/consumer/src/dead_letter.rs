@@ -45,7 +45,7 @@ pub(crate) mod header {
     pub(super) const TOPIC: &str = "topic";
     pub(super) const PARTITION: &str = "partition";
     pub(super) const OFFSET: &str = "offset";
-    pub(super) const TIMESTAMP: &str = "timestamp";
+    pub(crate) const TIMESTAMP: &str = "timestamp";
     pub(super) const WRITETIME: &str = "writetime";
     pub(super) const MESSAGE_KEY: &str = "message-key";
     /// `null` where the message had no value; the letter's own is empty then.
@@ -58,6 +58,9 @@ pub(crate) mod header {
     pub(super) const OWN: &str = "header.";
 }
 
+/// What a command says that was told to stop.
+pub(crate) const INTERRUPTED: &str = "it was interrupted";
+
 /// Letters that are on their way at once where many are sent.
 const SENT_AT_ONCE: usize = 256;
 
@@ -65,6 +68,8 @@ const SENT_AT_ONCE: usize = 256;
 #[derive(Clone)]
 pub struct DeadLetters {
     producer: FutureProducer<Cluster>,
+    /// `host:port`, comma separated.
+    brokers: String,
     group: String,
     health: Health,
 }
@@ -126,14 +131,20 @@ impl DeadLetter {
         }
     }
 
-    /// What removes the letter of that key from that topic of dead letters.
-    pub fn removal(topic: &str, key: &Key, by: By) -> Self {
+    /// What removes the letter of that key from that topic of dead letters. `timestamp_ms` is its message's: a topic that was
+    /// created anew has other messages in the same places.
+    pub fn removal(topic: &str, key: &Key, by: By, timestamp_ms: Option<i64>) -> Self {
+        let mut headers = OwnedHeaders::new().insert(Header { key: header::BY, value: Some(by.name()) });
+        if let Some(timestamp_ms) = timestamp_ms {
+            let value = timestamp_ms.to_string();
+            headers = headers.insert(Header { key: header::TIMESTAMP, value: Some(&value) });
+        }
         Self {
             topic: topic.to_owned(),
             partition: Some(key.partition),
             key: key.bytes.to_vec(),
             value: None,
-            headers: OwnedHeaders::new().insert(Header { key: header::BY, value: Some(by.name()) }),
+            headers,
         }
     }
 }
@@ -149,7 +160,7 @@ impl DeadLetters {
             // Above the source's limit: a message that Kafka took once fits with its headers.
             .set("message.max.bytes", "33554432")
             .create_with_context(Cluster::default())?;
-        Ok(Self { producer, group: group.to_owned(), health })
+        Ok(Self { producer, brokers: settings.brokers.clone(), group: group.to_owned(), health })
     }
 
     /// The dead letter of a message that this plan cannot make a row of.
@@ -225,19 +236,53 @@ impl DeadLetters {
         }
     }
 
-    /// Sends all of them.
+    /// Sends all of them, unless `stop` is cancelled before.
     ///
     /// # Errors
-    /// Not all are acknowledged within that time; says why as far as Kafka has told.
-    pub async fn send_all(&self, letters: Vec<DeadLetter>, within: Duration) -> Result<(), String> {
-        let sent = stream::iter(letters).map(|letter| self.send(letter, CancellationToken::new()));
-        let all = sent.buffer_unordered(SENT_AT_ONCE).collect::<Vec<_>>();
-        let Err(_) = tokio::time::timeout(within, all).await else { return Ok(()) };
+    /// Not all are acknowledged within that time.
+    pub async fn send_all(
+        &self,
+        letters: Vec<DeadLetter>,
+        within: Duration,
+        stop: &CancellationToken,
+    ) -> Result<(), Unsent> {
+        let count = letters.len();
+        let sent = stream::iter(letters).map(|letter| self.send(letter, stop.clone()));
+        let mut sent = sent.buffer_unordered(SENT_AT_ONCE);
+        let mut acknowledged = 0;
+        let all = async {
+            while let Some(is_sent) = sent.next().await {
+                acknowledged += usize::from(is_sent);
+            }
+        };
+        // What is late is told by the count.
+        let _ = tokio::time::timeout(within, all).await;
+        let unsent = |why| Err(Unsent { acknowledged, why });
+        if acknowledged == count {
+            return Ok(());
+        }
+        if stop.is_cancelled() {
+            return unsent(INTERRUPTED.to_owned());
+        }
         let known = self.health.report().parts.remove("dead letters");
         let why = known.map(|part| part.reason).filter(|reason| !reason.is_empty());
         let why = why.map_or_else(String::new, |why| format!(": {why}"));
-        Err(format!("kafka did not acknowledge all records within {} s{why}", within.as_secs()))
+        unsent(format!(
+            "kafka at {} did not acknowledge all records within {} s{why}",
+            self.brokers,
+            within.as_secs()
+        ))
     }
+}
+
+/// Why not all letters were sent. Those on their way may arrive all the same.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct Unsent {
+    /// How many of them Kafka has acknowledged.
+    pub acknowledged: usize,
+    /// In words, as far as Kafka has told.
+    pub why: String,
 }
 
 fn key(group: &str, message: &Message<'_>, table: &str) -> String {
@@ -261,6 +306,22 @@ fn hint(error: &KafkaError, topic: &str) -> String {
 mod tests {
     use super::*;
     use crate::message::Headers;
+
+    #[tokio::test]
+    async fn letters_that_nobody_acknowledges_are_given_up_with_the_brokers_name_or_at_a_signal() {
+        let settings = kafka::Settings { brokers: "127.0.0.1:1".to_owned() };
+        let sender = DeadLetters::new(&settings, "g", Health::default()).unwrap();
+        let key = Key { partition: 0, bytes: b"k"[..].into() };
+        let letters = || vec![DeadLetter::removal("orders.dlq", &key, By::Purge, Some(7)); 3];
+        let stop = CancellationToken::new();
+        let late = sender.send_all(letters(), Duration::from_millis(50), &stop).await.unwrap_err();
+        assert!(late.acknowledged == 0 && late.why.contains("kafka at 127.0.0.1:1"), "{late:?}");
+        stop.cancel();
+        let unsent = Unsent { acknowledged: 0, why: INTERRUPTED.to_owned() };
+        let an_hour = Duration::from_secs(3_600);
+        assert_eq!(sender.send_all(letters(), an_hour, &stop).await, Err(unsent));
+        assert_eq!(sender.send_all(Vec::new(), an_hour, &stop).await, Ok(()), "there was nothing to do");
+    }
 
     #[test]
     fn a_message_has_one_key_for_each_table_that_does_not_get_it() {

@@ -26,6 +26,15 @@ pub struct Message<'a> {
     pub headers: Headers<'a>,
 }
 
+impl Message<'_> {
+    /// Bytes of its key, its value and its headers.
+    pub fn size(&self) -> usize {
+        let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+        let headers = self.headers.iter().map(|(name, value)| name.len() + length(value));
+        length(self.key) + length(self.value) + headers.sum::<usize>()
+    }
+}
+
 /// The headers of a message, in their order.
 #[derive(Debug, Clone, Copy)]
 pub struct Headers<'a> {

@@ -17,9 +17,11 @@ use rdkafka::error::KafkaError;
 use service::Health;
 use tokio_util::sync::CancellationToken;
 
-pub use report::{Again, Report};
+pub use report::{Again, Ended, Report};
 
-use crate::dead_letter::{By, DeadLetter, DeadLetters, Key, Letter, Letters, SUFFIX, Selected};
+use crate::dead_letter::{
+    By, DeadLetter, DeadLetters, INTERRUPTED, Key, Letter, Letters, SUFFIX, Selected, Unsent,
+};
 use crate::decode::{DataError, Decoded, Decoder};
 use crate::message::Message;
 use crate::route::Route;
@@ -158,7 +160,7 @@ impl Replay {
     ) -> Report {
         let mut report = Report::of(selected);
         let mut proof = Proof::start(Arc::clone(&self.store), &self.settings, stop);
-        let ended = self.go(letters, selected, &mut proof, &mut report, &mut tell).await;
+        let ended = self.go(letters, selected, &mut proof, stop, &mut report, &mut tell).await;
         report.ended = ended.err();
         report
     }
@@ -168,14 +170,16 @@ impl Replay {
         letters: &Letters,
         selected: &[(String, Vec<Selected>)],
         proof: &mut Proof,
+        stop: &CancellationToken,
         report: &mut Report,
         tell: &mut impl FnMut(&Report),
-    ) -> Result<(), String> {
+    ) -> Result<(), Ended> {
         // The first probe precedes the first write: a restart after it is seen.
         proof.begin().await?;
         let mut waiting = Vec::new();
         for (topic, selected) in windows(selected) {
-            let records = letters.records(topic, selected).await.map_err(|error| error.to_string())?;
+            let records = letters.records(topic, selected).await;
+            let records = records.map_err(|error| Ended::Early(error.to_string()))?;
             let source = format!("{topic}{SUFFIX}");
             let mut window = Window::decode(self, &records, &source);
             report.gone += selected.len() - window.letters.len();
@@ -191,13 +195,13 @@ impl Replay {
                     Outcome::Dead(_) | Outcome::Unrouted => {}
                 }
             }
-            self.sender.send_all(again, PATIENCE).await?;
-            self.remove(&mut waiting, proof, report).await?;
+            self.sender.send_all(again, PATIENCE, stop).await?;
+            self.remove(&mut waiting, proof, stop, report).await?;
             tell(report);
         }
         while !waiting.is_empty() {
             proof.next().await?;
-            self.remove(&mut waiting, proof, report).await?;
+            self.remove(&mut waiting, proof, stop, report).await?;
         }
         Ok(())
     }
@@ -207,16 +211,24 @@ impl Replay {
         &self,
         waiting: &mut Vec<Waiting>,
         proof: &Proof,
+        stop: &CancellationToken,
         report: &mut Report,
-    ) -> Result<(), String> {
+    ) -> Result<(), Ended> {
         let Some(limit) = proof.durable()? else { return Ok(()) };
         let (durable, left) = std::mem::take(waiting).into_iter().partition(|(stamp, ..)| *stamp <= limit);
         *waiting = left;
         let durable: Vec<Waiting> = durable;
-        let tombstones = durable.iter().map(|(_, topic, key)| DeadLetter::removal(topic, key, By::Replay));
-        self.sender.send_all(tombstones.collect(), PATIENCE).await?;
-        report.removed += durable.len();
-        Ok(())
+        let removal = |(_, topic, key): &Waiting| DeadLetter::removal(topic, key, By::Replay, None);
+        let tombstones = durable.iter().map(removal);
+        let sent = self.sender.send_all(tombstones.collect(), PATIENCE, stop).await;
+        report.removed += sent.as_ref().map_or_else(|unsent| unsent.acknowledged, |()| durable.len());
+        Ok(sent?)
+    }
+}
+
+impl From<Unsent> for Ended {
+    fn from(unsent: Unsent) -> Self {
+        Self::Early(unsent.to_string())
     }
 }
 

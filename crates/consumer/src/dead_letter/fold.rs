@@ -39,8 +39,10 @@ pub struct Entry {
     pub offset: i64,
     /// When the letter was sent, in milliseconds since 1970.
     pub sent_ms: i64,
-    /// Bytes of the message.
+    /// Bytes of the letter, with its key and its headers.
     pub bytes: usize,
+    /// The message's own timestamp, in milliseconds since 1970, if it had one.
+    pub timestamp_ms: Option<i64>,
 }
 
 /// Why letters of a kind are dead.
@@ -59,6 +61,8 @@ pub struct Cause {
     pub class: String,
     /// The reason of one of them.
     pub reason: String,
+    /// Whether it gathers all reasons behind the first fifty. Which ones these are may be others the next time.
+    pub is_rest: bool,
 }
 
 /// See the module.
@@ -84,13 +88,14 @@ impl Fold {
                 self.foreign += 1;
                 None
             }
-            (Some(value), Ok(letter)) => Some(Entry {
+            (Some(_), Ok(letter)) => Some(Entry {
                 place: record.offset,
                 cause: self.cause(&letter),
                 partition: letter.partition,
                 offset: letter.offset,
                 sent_ms: record.timestamp_ms.unwrap_or_default(),
-                bytes: value.len(),
+                bytes: record.size(),
+                timestamp_ms: letter.timestamp_ms,
             }),
         };
         self.letters.insert(key, entry);
@@ -105,11 +110,11 @@ impl Fold {
         let Letter { group, topic, table, class, reason, .. } = letter;
         let place = [*group, topic, table, class].join("\0");
         let mut identity = format!("{place}\0{}", kind(class, reason));
-        let mut more = "";
+        let (mut is_rest, mut more) = (false, "");
         if !self.known.contains_key(&identity) {
             let kinds = self.kinds.entry(place.clone()).or_default();
             if *kinds == KINDS_MAX {
-                (identity, more) = (place, "other reasons, such as: ");
+                (identity, is_rest, more) = (place, true, "other reasons, such as: ");
             } else {
                 *kinds += 1;
             }
@@ -123,6 +128,7 @@ impl Fold {
                 table: (*table).to_owned(),
                 class: (*class).to_owned(),
                 reason: format!("{more}{reason}"),
+                is_rest,
             });
             self.causes.len() - 1
         })

@@ -17,6 +17,8 @@ use crate::topic::{Ranges, Topics, Unread, push};
 const CLIENT_ID: &str = "tributary-dead-letters";
 /// Records of the first pass that are read before they are folded.
 const FOLDED_AT_ONCE: usize = 512;
+/// Bytes of such records: a letter may have 32 MiB.
+const FOLDED_BYTES: usize = 4 << 20;
 
 /// The dead letters of some topics, as they were when they were read.
 pub struct Letters {
@@ -113,7 +115,7 @@ fn fold(topics: &Topics, source: &str) -> Result<Fold, Unread> {
     };
     topics.read(source, &topics.ranges(source)?, |message| {
         push(&mut records, Partition { topic: 0, number: message.partition() }, message);
-        if records.len() >= FOLDED_AT_ONCE {
+        if records.len() >= FOLDED_AT_ONCE || records.size() >= FOLDED_BYTES {
             take(&std::mem::take(&mut records));
         }
         ControlFlow::Continue(())

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::PATIENCE;
+use super::{Ended, INTERRUPTED, PATIENCE};
 use crate::horizon::{Horizon, Verdict};
 use crate::locked;
 use crate::settings::Settings;
@@ -25,7 +25,7 @@ enum State {
     /// What was acknowledged up to this time on the horizon's clock is durable.
     UpTo(Option<Duration>),
     /// Nothing more will be known.
-    Over(String),
+    Over(Ended),
 }
 
 /// See the module. Dropped, it probes no more.
@@ -47,7 +47,7 @@ impl Proof {
         let probing = tokio::spawn(async move {
             let why = tokio::select! {
                 why = probe(&store, &writer, &asked, &told) => why,
-                () = stop.cancelled() => "it was interrupted".to_owned(),
+                () = stop.cancelled() => Ended::Early(INTERRUPTED.to_owned()),
             };
             told.send_replace(State::Over(why));
             ended.cancel();
@@ -59,7 +59,7 @@ impl Proof {
     ///
     /// # Errors
     /// Why it is over.
-    pub(super) async fn begin(&mut self) -> Result<(), String> {
+    pub(super) async fn begin(&mut self) -> Result<(), Ended> {
         while *self.state.borrow() == State::Unproved {
             self.next().await?;
         }
@@ -75,7 +75,7 @@ impl Proof {
     ///
     /// # Errors
     /// Why it is over.
-    pub(super) fn durable(&self) -> Result<Option<Duration>, String> {
+    pub(super) fn durable(&self) -> Result<Option<Duration>, Ended> {
         match &*self.state.borrow() {
             State::Unproved => Ok(None),
             State::UpTo(limit) => Ok(*limit),
@@ -84,18 +84,18 @@ impl Proof {
     }
 
     /// Why it is over.
-    pub(super) fn why(&self) -> String {
-        self.durable().err().unwrap_or_else(|| "it is not over".to_owned())
+    pub(super) fn why(&self) -> Ended {
+        self.durable().err().unwrap_or_else(|| Ended::Early("it is not over".to_owned()))
     }
 
     /// Waits for the next answer.
     ///
     /// # Errors
     /// Why it is over.
-    pub(super) async fn next(&mut self) -> Result<(), String> {
+    pub(super) async fn next(&mut self) -> Result<(), Ended> {
         self.durable()?;
         if self.state.changed().await.is_err() {
-            return Err("the probes have ended".to_owned());
+            return Err(Ended::Early("the probes have ended".to_owned()));
         }
         self.durable().map(drop)
     }
@@ -108,7 +108,7 @@ impl Drop for Proof {
 }
 
 // Ends when nothing more can be proved; returns why.
-async fn probe(store: &Store, writer: &str, horizon: &Mutex<Horizon>, told: &watch::Sender<State>) -> String {
+async fn probe(store: &Store, writer: &str, horizon: &Mutex<Horizon>, told: &watch::Sender<State>) -> Ended {
     let mut ticks = tokio::time::interval(PROBE_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut answered_at = Instant::now();
@@ -131,11 +131,15 @@ async fn probe(store: &Store, writer: &str, horizon: &Mutex<Horizon>, told: &wat
                 told.send_replace(State::UpTo(durable_up_to));
             }
             Verdict::Restarted { reason } => {
-                return format!("cassandra may have forgotten what it acknowledged: {reason}");
+                let why = format!("cassandra may have forgotten what it acknowledged: {reason}");
+                return Ended::Early(why);
             }
-            Verdict::Replaced => return "cassandra was replaced by another database".to_owned(),
+            Verdict::Replaced => {
+                return Ended::Mend("cassandra was replaced by another database".to_owned());
+            }
             Verdict::Unanswered if answered_at.elapsed() > PATIENCE => {
-                return format!("cassandra has not answered for {} s: {trouble}", PATIENCE.as_secs());
+                let silence = PATIENCE.as_secs();
+                return Ended::Early(format!("cassandra has not answered for {silence} s: {trouble}"));
             }
             Verdict::Unanswered => continue,
         }

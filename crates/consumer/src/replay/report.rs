@@ -29,9 +29,19 @@ pub struct Report {
     /// Why letters failed again, at most 51 kinds.
     pub reasons: Vec<Again>,
     /// Why the replay ended before all was done; `None` if all was.
-    pub ended: Option<String>,
+    pub ended: Option<Ended>,
     #[serde(skip)]
     known: BTreeMap<String, usize>,
+}
+
+/// Why a replay ended before all was done, in words. What it has written does no harm.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Ended {
+    /// A server went away, or somebody stopped it: it can be run again as it is.
+    Early(String),
+    /// The routes do not fit the tables any more, or the database is another one: somebody has to mend that first.
+    Mend(String),
 }
 
 /// Letters that failed again for reasons of one kind.

@@ -3,7 +3,10 @@ use crate::dead_letter::Entry;
 
 fn letter(partition: i32, place: i64, bytes: usize) -> Selected {
     let key = Key { partition, bytes: place.to_be_bytes().into() };
-    Selected { key, entry: Entry { place, cause: 0, partition: 9, offset: place, sent_ms: 0, bytes } }
+    Selected {
+        key,
+        entry: Entry { place, cause: 0, partition: 9, offset: place, sent_ms: 0, bytes, timestamp_ms: None },
+    }
 }
 
 fn sizes(selected: Vec<Selected>) -> Vec<usize> {

@@ -6,12 +6,13 @@ use std::time::Duration;
 use futures::{StreamExt, stream};
 
 use super::proof::Proof;
-use super::{Judged, PATIENCE, Replay};
+use super::{Ended, Judged, PATIENCE, Replay};
 use crate::batch::{Batch, Origin};
 use crate::dead_letter::Letter;
 use crate::decode::DataError;
 use crate::locked;
 use crate::message::{Chunk, Partition};
+use crate::routes::Misfit;
 use crate::rows::Rows;
 use crate::store::WriteError;
 use crate::suspects::{Judge, Suspect, Suspects, Verdict};
@@ -79,7 +80,7 @@ impl<'a> Window<'a> {
     ///
     /// # Errors
     /// Why not all rows have their outcome.
-    pub(super) async fn write(&mut self, replay: &Replay, proof: &Proof) -> Result<(), String> {
+    pub(super) async fn write(&mut self, replay: &Replay, proof: &Proof) -> Result<(), Ended> {
         let trouble: Arc<Mutex<String>> = Arc::default();
         let writes = stream::iter(std::mem::take(&mut self.rows)).map(|row| {
             let (store, target) = (Arc::clone(&replay.store), replay.targets[row.plan].clone());
@@ -95,7 +96,7 @@ impl<'a> Window<'a> {
                 Fate::Refused(reason) => suspects.push(Suspect::new(batch, reason)),
                 Fate::Stale => {
                     let (limit, why) = (STALE_AFTER.as_secs(), locked(&trouble).clone());
-                    return Err(format!("cassandra has not taken a row for {limit} s: {why}"));
+                    return Err(Ended::Early(format!("cassandra has not taken a row for {limit} s: {why}")));
                 }
                 Fate::Void => return Err(proof.why()),
             }
@@ -103,7 +104,7 @@ impl<'a> Window<'a> {
         self.judge(replay, proof, suspects).await
     }
 
-    async fn judge(&mut self, replay: &Replay, proof: &Proof, mut suspects: Suspects) -> Result<(), String> {
+    async fn judge(&mut self, replay: &Replay, proof: &Proof, mut suspects: Suspects) -> Result<(), Ended> {
         while !suspects.is_empty() {
             suspects.judge(|suspects| {
                 let judge = Judge {
@@ -118,9 +119,9 @@ impl<'a> Window<'a> {
                 round = suspects.judged() => round,
                 () = proof.over.cancelled() => return Err(proof.why()),
             };
-            let round = round.ok_or("no round of judgement is under way")?;
-            let round = round.map_err(|error| error.to_string())?;
-            for (suspect, verdict) in round.map_err(|misfit| misfit.describe())? {
+            let round = round.ok_or_else(|| Ended::Early("no round of judgement is under way".to_owned()))?;
+            let round = round.map_err(|error| Ended::Early(error.to_string()))?;
+            for (suspect, verdict) in round.map_err(ended)? {
                 match verdict {
                     Verdict::Taken(at) => self.written(&suspect.batch, proof.now(at)),
                     Verdict::Row => {
@@ -129,9 +130,9 @@ impl<'a> Window<'a> {
                     }
                     Verdict::Open if suspect.waits_for() > PATIENCE => {
                         let (limit, why) = (PATIENCE.as_secs(), &suspect.reason);
-                        return Err(format!(
+                        return Err(Ended::Early(format!(
                             "it is not known after {limit} s whether a row is at fault or the cluster: {why}"
-                        ));
+                        )));
                     }
                     Verdict::Open => suspects.push(suspect),
                 }
@@ -158,6 +159,14 @@ impl<'a> Window<'a> {
 fn row(messages: &Arc<Chunk>, place: usize, letter: &Letter<'_>, plan: usize, rows: Rows) -> Batch {
     let partition = Partition { topic: 0, number: letter.partition };
     Batch { plan, rows, origins: vec![Origin::alone(messages, place, partition)] }
+}
+
+// A table that fits no more is mended by somebody; a cluster that cannot be asked comes back.
+fn ended(misfit: Misfit) -> Ended {
+    match misfit {
+        Misfit::Store(error) if error.may_pass() => Ended::Early(error.to_string()),
+        misfit => Ended::Mend(misfit.describe()),
+    }
 }
 
 // Which of the window's letters the row is of.

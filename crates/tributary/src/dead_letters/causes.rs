@@ -12,11 +12,13 @@ const REASON_BYTES_MAX: usize = 300;
 /// Letters of one cause.
 #[derive(Debug, Serialize)]
 pub(super) struct Counted {
-    id: String,
+    pub(super) id: String,
     topic: String,
     table: String,
     class: String,
     reason: String,
+    /// Whether it gathers the reasons that are not told apart.
+    pub(super) is_rest: bool,
     pub(super) count: usize,
     oldest: Sent,
     newest: Sent,
@@ -52,9 +54,9 @@ fn count(counted: &mut Option<Counted>, cause: &Cause, entry: &Entry) {
     let address = Address { topic: cause.topic.clone(), partition, offset }.to_string();
     let sent = Sent { address, sent_ms };
     let Some(counted) = counted else {
-        let Cause { id, topic, table, class, reason, .. } = cause.clone();
+        let Cause { id, topic, table, class, reason, is_rest, .. } = cause.clone();
         let (oldest, newest) = (sent.clone(), sent);
-        *counted = Some(Counted { id, topic, table, class, reason, count: 1, oldest, newest });
+        *counted = Some(Counted { id, topic, table, class, reason, is_rest, count: 1, oldest, newest });
         return;
     };
     counted.count += 1;
@@ -101,20 +103,31 @@ fn minute(ms: i64) -> String {
 mod tests {
     use super::*;
 
+    impl Counted {
+        pub(crate) fn of_test(id: &str, is_rest: bool) -> Self {
+            Self::of(id, "no \x1b[2J number", 12, is_rest)
+        }
+
+        fn of(id: &str, reason: &str, count: usize, is_rest: bool) -> Self {
+            let sent = |offset: i64, sent_ms| Sent { address: format!("orders:0:{offset}"), sent_ms };
+            Self {
+                id: id.to_owned(),
+                topic: "orders".to_owned(),
+                table: "shop.orders".to_owned(),
+                class: "value".to_owned(),
+                reason: reason.to_owned(),
+                is_rest,
+                count,
+                oldest: sent(7, 1_800_000_000_000),
+                newest: sent(9, 1_800_000_060_000),
+            }
+        }
+    }
+
     #[test]
     fn text_groups_causes_and_shows_no_control_character() {
-        let sent = |offset: i64, sent_ms| Sent { address: format!("orders:0:{offset}"), sent_ms };
-        let cause = |id: &str, reason: &str, count| Counted {
-            id: id.to_owned(),
-            topic: "orders".to_owned(),
-            table: "shop.orders".to_owned(),
-            class: "value".to_owned(),
-            reason: reason.to_owned(),
-            count,
-            oldest: sent(7, 1_800_000_000_000),
-            newest: sent(9, 1_800_000_060_000),
-        };
-        let text = text(&[cause("aaaaaaaa", "no \x1b[2J number", 12), cause("bbbbbbbb", "no date", 1)]);
+        let many = Counted::of("aaaaaaaa", "no \x1b[2J number", 12, false);
+        let text = text(&[many, Counted::of("bbbbbbbb", "no date", 1, false)]);
         let expected = "\
 orders -> shop.orders: 13 letters in 2 causes, 2027-01-15T08:00Z to 2027-01-15T08:01Z
   aaaaaaaa       12 x value: no \\u{1b}[2J number

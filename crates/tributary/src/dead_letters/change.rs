@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use consumer::dead_letter::{By, DeadLetter, DeadLetters, Letters, SUFFIX, Select, Selected};
-use consumer::replay::{Again, Replay, Report};
+use consumer::replay::{Again, Ended, Replay, Report};
 use serde::Serialize;
 use service::{Health, UNAVAILABLE, shutdown};
 
@@ -33,12 +33,12 @@ pub(super) async fn replay(change: Change) -> anyhow::Result<i32> {
     settings::of_tables(&settings, "a replay writes to Cassandra's tables")?;
     let (letters, select) = change.filters.read(&settings, &routes).await?;
     let selected = letters.select(&select);
+    let routes = routes.map_err(|problems| anyhow!(problems))?;
+    let replay = Replay::open(&settings, routes).await.map_err(failed)?;
     let question = "replay them?";
     if !change.dry_run && !confirmed(&change, &letters, &select, question)? {
         return Ok(UNCONFIRMED);
     }
-    let routes = routes.map_err(|problems| anyhow!(problems))?;
-    let replay = Replay::open(&settings, routes).await.map_err(failed)?;
     let report = if change.dry_run {
         replay.dry_run(&letters, &selected).await.map_err(failed)?
     } else {
@@ -53,10 +53,15 @@ pub(super) async fn replay(change: Change) -> anyhow::Result<i32> {
         replay.run(&letters, &selected, &shutdown::on_signal()?, tell).await
     };
     output(&screen(&report, change.dry_run), change.common.json, &report)?;
-    Ok(match &report.ended {
-        Some(_) => UNAVAILABLE,
+    Ok(code(&report))
+}
+
+fn code(report: &Report) -> i32 {
+    match &report.ended {
+        Some(Ended::Early(_)) => UNAVAILABLE,
+        Some(Ended::Mend(_)) => 1,
         None => i32::from(report.again > 0),
-    })
+    }
 }
 
 fn screen(report: &Report, dry_run: bool) -> String {
@@ -85,9 +90,16 @@ fn screen(report: &Report, dry_run: bool) -> String {
         let again = if *again > 0 { format!(", {again} of which failed again") } else { String::new() };
         say("letters", &format!("{removed} removed, {left} left{again}"));
     }
-    if let Some(why) = ended {
-        let why = safe(why, REASON_BYTES_MAX);
-        say("ended", &format!("early: {why}; run it again, what is written already does no harm"));
+    match ended {
+        None => {}
+        Some(Ended::Early(why)) => {
+            let why = safe(why, REASON_BYTES_MAX);
+            say("ended", &format!("early: {why}; run it again, what is written already does no harm"));
+        }
+        Some(Ended::Mend(why)) => {
+            let why = safe(why, REASON_BYTES_MAX);
+            say("ended", &format!("early: {why}; mend that first, what is written already does no harm"));
+        }
     }
     text
 }
@@ -112,15 +124,21 @@ pub(super) async fn purge(change: Change) -> anyhow::Result<i32> {
     }
     let sender = DeadLetters::new(&settings.kafka, &settings.consumer.group, Health::default())
         .context("create a producer")?;
+    let stop = shutdown::on_signal()?;
     for (topic, of_topic) in &selected {
         let source = format!("{topic}{SUFFIX}");
         for some in of_topic.chunks(PURGED_AT_ONCE) {
-            let removal = |letter: &Selected| DeadLetter::removal(&source, &letter.key, By::Purge);
-            let sent = sender.send_all(some.iter().map(removal).collect(), PATIENCE).await;
-            sent.map_err(|why| {
-                Unavailable(format!("{why}; {} removed by then", counted(purged.removed, "letter")))
+            let removal = |Selected { key, entry }: &Selected| {
+                DeadLetter::removal(&source, key, By::Purge, entry.timestamp_ms)
+            };
+            let sent = sender.send_all(some.iter().map(removal).collect(), PATIENCE, &stop).await;
+            purged.removed += sent.as_ref().map_or_else(|unsent| unsent.acknowledged, |()| some.len());
+            sent.map_err(|unsent| {
+                let removed = counted(purged.removed, "letter");
+                Unavailable(format!(
+                    "{unsent}; at least {removed} removed by then, run it again for the rest"
+                ))
             })?;
-            purged.removed += some.len();
         }
     }
     output(&format!("{} removed\n", counted(purged.removed, "letter")), change.common.json, &purged)?;
@@ -130,8 +148,11 @@ pub(super) async fn purge(change: Change) -> anyhow::Result<i32> {
 // Nothing is asked where nobody can answer, or where there is nothing to do.
 fn confirmed(change: &Change, letters: &Letters, select: &Select, question: &str) -> anyhow::Result<bool> {
     let causes = causes::of(letters, select);
-    if change.yes || causes.is_empty() {
+    if causes.is_empty() {
         return Ok(true);
+    }
+    if change.yes {
+        return Ok(!gathers(&change.filters.cause, &causes));
     }
     let count = counted(causes.iter().map(|cause| cause.count).sum(), "letter");
     let stdin = std::io::stdin();
@@ -146,9 +167,34 @@ fn confirmed(change: &Change, letters: &Letters, select: &Select, question: &str
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
+// Whether a cause that was named gathers many: nobody has seen which letters are in it now.
+fn gathers(named: &[String], causes: &[causes::Counted]) -> bool {
+    let rest = causes.iter().find(|cause| cause.is_rest && named.contains(&cause.id));
+    if let Some(causes::Counted { id, count, .. }) = rest {
+        eprintln!(
+            "cause {id} gathers all further reasons, {} by now, and may have gathered others when it was listed: name the \
+             messages, --topic or --table instead, or leave --yes out and answer the question",
+            counted(*count, "letter")
+        );
+    }
+    rest.is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_that_gathers_the_rest_is_not_changed_unseen() {
+        let rest = causes::Counted::of_test("aaaaaaaa", true);
+        let one = causes::Counted::of_test("bbbbbbbb", false);
+        let named = |id: &str| vec![id.to_owned()];
+        assert!(gathers(&named("aaaaaaaa"), &[one, rest]));
+        let [rest, one] =
+            [("aaaaaaaa", true), ("bbbbbbbb", false)].map(|(id, rest)| causes::Counted::of_test(id, rest));
+        assert!(!gathers(&named("bbbbbbbb"), &[one]));
+        assert!(!gathers(&[], &[rest]), "all letters were meant, whatever their causes");
+    }
 
     #[test]
     fn outcome_tells_what_was_removed_and_what_failed_again_and_why() {
@@ -171,7 +217,11 @@ again    2 x shop.orders: value: column n: \\u{7} (orders:0:7), 1 of them now wi
 letters  3 letters removed, 2 left, 2 of which failed again
 ";
         assert_eq!(screen(&report, false), expected);
-        report.ended = Some("cassandra has gone".to_owned());
+        report.ended = Some(Ended::Early("cassandra has gone".to_owned()));
         assert!(screen(&report, false).contains("early: cassandra has gone; run it again"));
+        assert_eq!(code(&report), UNAVAILABLE);
+        report.ended = Some(Ended::Mend("column n is gone".to_owned()));
+        assert!(screen(&report, false).contains("early: column n is gone; mend that first"));
+        assert_eq!(code(&report), 1, "running it again helps nobody");
     }
 }

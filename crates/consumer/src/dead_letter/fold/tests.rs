@@ -86,6 +86,25 @@ fn reasons_without_end_are_one_cause_from_some_number_on() {
 }
 
 #[test]
+fn which_reasons_are_gathered_is_told() {
+    let mut fold = Fold::default();
+    for number in 0..=KINDS_MAX {
+        let reason = format!("odd word {}", "x".repeat(number));
+        take(&mut fold, &Record { reason: Some(&reason), ..letter("7", 0, "") });
+    }
+    let rest: Vec<_> = fold.causes.iter().map(|cause| cause.is_rest).collect();
+    assert_eq!(rest, [vec![false; KINDS_MAX], vec![true]].concat());
+}
+
+#[test]
+fn a_letter_is_as_large_as_its_record() {
+    let reason = "no".repeat(500);
+    let fold = fold(&[Record { reason: Some(&reason), ..letter("7", 0, "") }]);
+    let (_, entry) = fold.standing().next().unwrap();
+    assert!(entry.bytes > 1_000, "{} bytes, of which the reason alone has 1,000", entry.bytes);
+}
+
+#[test]
 fn records_of_others_are_counted_and_left_alone() {
     let mut chunk = Chunk::default();
     chunk.push(Partition { topic: 0, number: 0 }, 0, None, Some(b"k"), Some(b"v"), std::iter::empty());
