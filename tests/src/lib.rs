@@ -26,6 +26,6 @@ pub use published::{Hostile, HostileRow, Published, Winner, hash, version, write
 pub use testbed::get;
 pub use topics::{
     DeadLetter, Message, admin, commit, committed, dead_letters, delete_before, each_message, ends, exists,
-    messages, messages_between,
+    messages, messages_between, note, recreate,
 };
 pub use world::{StoredUser, World, user};

@@ -11,7 +11,7 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Headers, Message as _};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
-use testbed::wait_for;
+use testbed::{Kafka, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -128,6 +128,26 @@ pub fn commit(brokers: &str, group: &str, topic: &str, offsets: &BTreeMap<i32, i
         list.add_partition_offset(topic, *partition, Offset::Offset(*offset)).unwrap();
     }
     consumer(brokers, group).commit(&list, CommitMode::Sync).unwrap();
+}
+
+/// Commits what the group has committed once more, with another note beside it.
+pub fn note(brokers: &str, group: &str, topic: &str, note: &str) {
+    let mut list = TopicPartitionList::new();
+    for (partition, offset) in committed(brokers, group, topic) {
+        list.add_partition_offset(topic, partition, Offset::Offset(offset)).unwrap();
+        list.find_partition(topic, partition).unwrap().set_metadata(note);
+    }
+    consumer(brokers, group).commit(&list, CommitMode::Sync).unwrap();
+}
+
+/// Deletes a topic and creates it again, empty.
+pub async fn recreate(brokers: &str, topic: &str, partitions: i32) {
+    let deleted = admin(brokers).delete_topics(&[topic], &AdminOptions::new()).await.unwrap();
+    deleted[0].as_ref().unwrap();
+    // The name is free a moment later.
+    wait_for("a new topic of that name", Duration::from_secs(60), || {
+        Kafka::elsewhere(brokers).create_topic(topic, partitions, &[]).ok()
+    });
 }
 
 /// Shows each message of a topic, in its partition's order, up to the end as it is now.

@@ -8,6 +8,7 @@
 
 mod proof;
 mod report;
+mod same_store;
 mod window;
 
 use std::sync::Arc;

@@ -31,6 +31,7 @@ pub use error::{ConnectError, WriteError};
 pub use read::{Found, FoundRow, Select, Selected};
 
 use crate::horizon::Answer;
+use crate::hosts::Hosts;
 use crate::plan::Plan;
 use crate::replicas::Replicas;
 use crate::route;
@@ -153,6 +154,11 @@ impl Store {
         row.set_consistency(consistency(with));
         let written = self.session().query_unpaged(row, (writer, CqlTimestamp(now_ms))).await;
         written.map(drop).map_err(|error| error::of_execution(&error))
+    }
+
+    /// The nodes of the cluster, as they were known at the connection or since.
+    pub fn hosts(&self) -> Hosts {
+        self.session().get_cluster_state().get_nodes_info().iter().map(|node| node.host_id).collect()
     }
 
     /// Asks every node: writes one row, then reads the node's identity and generation.

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use end_to_end::{
-    Record, World, all_committed, committed, dead_letters, ends, healthy, messages, publish, text,
+    Record, World, all_committed, committed, dead_letters, ends, healthy, messages, note, publish, text,
 };
 use scylla::value::CqlValue;
 use serde_json::{Value, json};
@@ -317,6 +317,42 @@ async fn replay_beside_the_consumer_loses_and_doubles_nothing() {
     let (code, log, _) = run(&world, &["replay", "--all", "--yes"]);
     assert_eq!(code, 0, "{log}");
     assert_eq!((world.count("letters").await, standing(&world)), (1_000, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_are_replayed_into_no_database_that_their_group_has_not_written_to() {
+    let (world, topic) = scene("letters_elsewhere").await;
+    consumed(&world, &topic, &[words("a"), words("b")]).await;
+    route(&world, "", MENDED);
+    let all = ["replay", "--all", "--yes"];
+    // As if the group had written to other nodes.
+    note(&world.brokers, &world.name, &topic, &uuid::Uuid::from_u128(7).to_string());
+    for arguments in [&all[..], &["replay", "--all", "--dry-run"]] {
+        let (code, log, _) = run(&world, arguments);
+        assert!(
+            code == 78 && log.contains("not the database that the group has written to"),
+            "{code}: {log}"
+        );
+    }
+    assert_eq!((standing(&world), stored(&world, "a").await), (2, None));
+    // As after a rewind: nothing is known.
+    note(&world.brokers, &world.name, &topic, "");
+    let (code, log, object) = run(&world, &all);
+    assert_eq!((code, &object["removed"]), (0, &json!(2)), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_of_a_group_that_writes_files_are_not_replayed_into_tables() {
+    let (world, topic) = scene("letters_of_files").await;
+    publish(&world.brokers, &topic, &[Record::of("no json").at(*AT)]).await;
+    let files = format!("{}-csv", world.name);
+    let mut consumer = world.consumer(&[("CONSUMER__SINK", "csv"), ("CONSUMER__GROUP", &files)]);
+    wait_for("the letter", SOON, || (!dead_letters(&world.brokers, &topic).is_empty()).then_some(()));
+    assert_eq!(consumer.terminate().unwrap(), 0, "{}", consumer.log());
+    let (code, log, _) = run(&world, &["replay", "--all", "--yes", "--group", &files]);
+    assert!(code == 78 && log.contains("has committed nothing") && log.contains("CSV"), "{code}: {log}");
+    let (_, log, object) = run(&world, &["list", "--group", &files]);
+    assert_eq!(object["letters"], json!(1), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

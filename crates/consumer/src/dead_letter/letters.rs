@@ -12,7 +12,7 @@ use service::kafka;
 
 use super::{Entry, Fold, Key, SUFFIX, Select};
 use crate::message::{Chunk, Partition};
-use crate::topic::{Ranges, Topics, Unread, push};
+use crate::topic::{Commit, Ranges, Topics, Unread, push};
 
 const CLIENT_ID: &str = "tributary-dead-letters";
 /// Records of the first pass that are read before they are folded.
@@ -60,6 +60,24 @@ impl Letters {
             Ok(letters)
         })
         .await
+    }
+
+    /// What the group has committed of a topic; `None` where there is no such topic any more.
+    ///
+    /// # Errors
+    /// Kafka does not answer.
+    pub async fn committed(
+        &self,
+        settings: &kafka::Settings,
+        group: &str,
+        topic: &str,
+    ) -> Result<Option<Vec<Commit>>, Unread> {
+        if self.topics.partitions(topic).is_none() {
+            return Ok(None);
+        }
+        let (topics, settings) = (Arc::clone(&self.topics), settings.clone());
+        let (group, topic) = (group.to_owned(), topic.to_owned());
+        blocking(move || Ok(Some(topics.committed(&settings, &group, &topic)?.into_values().collect()))).await
     }
 
     /// The letters that are meant, by topic, in the order in which they stand.

@@ -35,6 +35,7 @@ pub(super) async fn replay(change: Change) -> anyhow::Result<i32> {
     let selected = letters.select(&select);
     let routes = routes.map_err(|problems| anyhow!(problems))?;
     let replay = Replay::open(&settings, routes).await.map_err(failed)?;
+    replay.is_of_the_group(&letters, &selected).await.map_err(failed)?;
     let question = "replay them?";
     if !change.dry_run && !confirmed(&change, &letters, &select, question)? {
         return Ok(UNCONFIRMED);

@@ -2,17 +2,11 @@
 
 use end_to_end::{admin, delete_before, tells_deleted};
 use rdkafka::admin::{AdminOptions, NewPartitions};
-use testbed::Kafka;
 
 use super::*;
 
 async fn recreate(world: &World, topic: &str) {
-    let deleted = admin(&world.brokers).delete_topics(&[topic], &AdminOptions::new()).await.unwrap();
-    deleted[0].as_ref().unwrap();
-    // The name is free a moment later.
-    wait_for("a new topic of that name", SOON, || {
-        Kafka::elsewhere(&world.brokers).create_topic(topic, PARTITIONS, &[]).ok()
-    });
+    end_to_end::recreate(&world.brokers, topic, PARTITIONS).await;
 }
 
 fn people(name: &str, count: usize) -> Vec<Record> {
