@@ -15,6 +15,7 @@ mod time;
 mod vint;
 
 pub use compile::{Unfit, for_column, for_csv};
+pub(crate) use number::shortest_decimal;
 pub use time::{Epoch, TimeForm, TimeRule};
 
 use crate::json::{Kind, Reader};

@@ -19,7 +19,7 @@ use crate::rows::{Cell, CellValue, Rows};
 use crate::schema::Role;
 
 /// A message's timestamp may be ahead of the clock by this much: more would freeze its row until then.
-const AHEAD_MAX_MS: i64 = 3_600_000;
+pub(crate) const AHEAD_MAX_MS: i64 = 3_600_000;
 
 /// Why a message can never become a row.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,25 +2,23 @@
 //!
 //! The decoder, the plans and the comparison are those of the consumer and of the audit. Nothing is written.
 
-use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+mod cells;
+mod read;
+
 use std::path::PathBuf;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
 use crate::audit::Unready;
-use crate::audit::effect::{Effect, Standing, standing};
-use crate::audit::letters::Letters;
+use crate::audit::effect::Standing;
 use crate::audit::sources::{Sources, age_s};
 use crate::decode::{Decoded, Decoder};
-use crate::message::{Chunk, Message, Partition};
-use crate::plan::Plan;
-use crate::rows::{CellValue, Rows};
-use crate::schema::Role;
+use crate::message::Message;
+use crate::rows::Rows;
 use crate::settings::Settings;
-use crate::store::{FoundRow, Selected};
-use crate::topic::{self, Topics, Unread};
+use cells::{number, shown};
+use read::Read;
 
 /// Its name in the broker's log.
 const CLIENT: &str = "tributary-explain";
@@ -183,7 +181,7 @@ pub async fn explain(settings: &Settings, place: &Place) -> Result<Explanation, 
         return Err(Unready::Refused(format!("no route has the topic {}{near}", place.topic)).into());
     }
     let (asked, of) = (settings.clone(), place.clone());
-    let read = tokio::task::spawn_blocking(move || Read::message(&asked, &of)).await;
+    let read = tokio::task::spawn_blocking(move || Read::of(&asked, &of)).await;
     let read = read.map_err(|error| Unready::Away(error.to_string()))??;
     let message = read.chunk.message(&place.topic, place.partition, 0);
     let mut routes = Vec::new();
@@ -208,59 +206,6 @@ pub async fn explain(settings: &Settings, place: &Place) -> Result<Explanation, 
         committed: read.committed,
         routes,
     })
-}
-
-// The one message, and what Kafka knows of it besides.
-struct Read {
-    chunk: Chunk,
-    committed: Option<i64>,
-    /// By table; `None` where it was purged.
-    letters: BTreeMap<String, Option<String>>,
-}
-
-impl Read {
-    fn message(settings: &Settings, place: &Place) -> Result<Self, Unexplained> {
-        let away = |error: Unread| Unready::Away(error.to_string());
-        let Place { topic, partition, offset } = place;
-        let topics = Topics::connect(&settings.kafka, CLIENT).map_err(away)?;
-        let ranges = topics.ranges(topic).map_err(away)?;
-        let Some(range) = ranges.get(partition) else {
-            let known: Vec<String> = ranges.keys().map(i32::to_string).collect();
-            let known = known.join(", ");
-            return Err(Unexplained::NoMessage(format!(
-                "topic {topic} has no partition {partition}; it has {}",
-                if known.is_empty() { "none at all" } else { &known }
-            )));
-        };
-        let holds = format!("{topic}:{partition} holds offsets {} to {}", range.start, range.end - 1);
-        if !range.contains(offset) {
-            return Err(Unexplained::NoMessage(format!("no message at offset {offset}: {holds}")));
-        }
-        let mut chunk = Chunk::default();
-        let mut next = None;
-        let from = [(*partition, *offset..range.end)].into();
-        topics
-            .read(topic, &from, |message| {
-                use rdkafka::message::Message as _;
-                if message.offset() == *offset {
-                    topic::push(&mut chunk, Partition { topic: 0, number: *partition }, message);
-                } else {
-                    next = Some(message.offset());
-                }
-                ControlFlow::Break(())
-            })
-            .map_err(away)?;
-        if chunk.is_empty() {
-            let next = next.map_or_else(String::new, |next| format!("; the next one is at {next}"));
-            return Err(Unexplained::NoMessage(format!(
-                "offset {offset} has no message any more, by compaction for instance: {holds}{next}"
-            )));
-        }
-        let group = &settings.consumer.group;
-        let committed = topics.committed(&settings.kafka, group, topic).map_err(away)?;
-        let letters = Letters::reasons(&topics, group, topic, (*partition, *offset)).map_err(away)?;
-        Ok(Self { chunk, committed: committed.get(partition).map(|commit| commit.offset), letters })
-    }
 }
 
 async fn routed(
@@ -327,60 +272,5 @@ fn verdict(standings: &[Standing], fades: bool) -> Verdict {
         Verdict::Superseded
     } else {
         Verdict::Stored
-    }
-}
-
-fn shown(
-    selected: &[Selected],
-    plan: &Plan,
-    rows: &Rows,
-    effect: &Effect<'_>,
-    there: Option<FoundRow<'_>>,
-) -> Vec<Column> {
-    let column = |(place, column): (usize, &crate::plan::PlanColumn)| {
-        let is_key = column.role != Role::Regular;
-        let read = selected.iter().position(|selected| selected.name == column.name);
-        let found = read.and_then(|read| there.and_then(|there| there.cell(read)));
-        let stands = read.and_then(|read| standing(effect.cells[read], effect.writetime, found));
-        let default = plan.defaults.iter().any(|(defaulted, _)| *defaulted == place);
-        Column {
-            name: column.name.clone(),
-            from: if default {
-                format!("{}, else its default", column.origin)
-            } else {
-                column.origin.clone()
-            },
-            key: is_key,
-            cell: match rows.cell(0, place) {
-                CellValue::Bytes(bytes) => column.codec.show(bytes),
-                CellValue::Null => "null".to_owned(),
-                CellValue::Unset => "unset".to_owned(),
-            },
-            found: found.map(|(bytes, _)| column.codec.show(bytes)),
-            found_writetime: found.map(|(_, at)| at),
-            standing: stands.map(|stands| words(stands, effect.writetime)),
-        }
-    };
-    plan.columns.iter().enumerate().map(column).collect()
-}
-
-fn words(standing: Standing, writetime: i64) -> String {
-    let apart = |at: i64| {
-        let micros = at.abs_diff(writetime);
-        humantime::format_duration(std::time::Duration::from_micros(micros)).to_string()
-    };
-    match standing {
-        Standing::Same => "the same".to_owned(),
-        Standing::Absent => "not there".to_owned(),
-        Standing::Newer(at) => format!("newer by {}", apart(at)),
-        Standing::Older(at) => format!("OLDER by {}", apart(at)),
-        Standing::Tied => "OTHER, of the same WRITETIME".to_owned(),
-    }
-}
-
-fn number(cell: CellValue<'_>) -> Option<i64> {
-    match cell {
-        CellValue::Bytes(bytes) => bytes.first_chunk().map(|bytes| i32::from_be_bytes(*bytes).into()),
-        CellValue::Null | CellValue::Unset => None,
     }
 }

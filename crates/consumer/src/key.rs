@@ -2,7 +2,11 @@
 //!
 //! That is how the protocol binds values, and how a list of them is written, so that a key goes into a request as it is.
 
+use std::borrow::Cow;
+
+use crate::codec::shortest_decimal;
 use crate::rows::{CellValue, Rows};
+use crate::schema::{CqlType, Native, Role, Table};
 
 /// The primary key of one row, its columns in the order of the key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,6 +33,19 @@ impl Key {
         Self(packed.into_boxed_slice())
     }
 
+    /// The same key to Cassandra, with the decimals in these places in their shortest form; see [`decimals`].
+    #[must_use]
+    pub fn canonical(self, decimals: &[usize]) -> Self {
+        if decimals.is_empty() {
+            return self;
+        }
+        let spelt = |(place, value)| {
+            if decimals.contains(&place) { Cow::Owned(shortest_decimal(value)) } else { Cow::Borrowed(value) }
+        };
+        let values: Vec<Cow<'_, [u8]>> = self.values().enumerate().map(spelt).collect();
+        Self::pack(values.iter().map(AsRef::as_ref))
+    }
+
     /// Its values, in the order of the key.
     pub fn values(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = &*self.0;
@@ -47,9 +64,39 @@ impl Key {
     }
 }
 
+/// The places in the key of a table at which one value may be spelt in several ways: clustering columns are compared by
+/// their values, and `DecimalType` of Cassandra 5.0 holds 1.0 and 1.00 to be equal. A partition key is compared by its bytes.
+pub fn decimals(table: &Table) -> Vec<usize> {
+    let keys = table.columns.iter().filter(|column| column.role != Role::Regular).enumerate();
+    let decimals = keys.filter(|(_, column)| {
+        column.role == Role::Clustering && column.cql == CqlType::Native(Native::Decimal)
+    });
+    decimals.map(|(place, _)| place).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::Column;
+
+    #[test]
+    fn a_decimal_is_one_clustering_key_however_it_is_spelt() {
+        let decimal = |scale: i32, unscaled: &[u8]| [&scale.to_be_bytes()[..], unscaled].concat();
+        let column =
+            |name: &str, role| Column { name: name.to_owned(), cql: CqlType::Native(Native::Decimal), role };
+        let columns =
+            vec![column("p", Role::PartitionKey), column("c", Role::Clustering), column("v", Role::Regular)];
+        let decimals = decimals(&Table { name: "k.t".to_owned(), columns });
+        assert_eq!(decimals, [1]);
+        // 1.0 and 1.00.
+        let [one, other] = [decimal(1, &[10]), decimal(2, &[100])];
+        let key = |partition: &[u8], clustering: &[u8]| {
+            Key::pack([partition, clustering].into_iter()).canonical(&decimals)
+        };
+        assert_eq!(key(&one, &one), key(&one, &other));
+        assert_ne!(key(&one, &one), key(&other, &one), "two partitions");
+        assert_ne!(key(&one, &one), key(&one, &decimal(2, &[10])));
+    }
 
     #[test]
     fn a_key_has_the_values_that_it_was_packed_of() {

@@ -27,7 +27,7 @@ Examples:
 const EXIT_CODES: &str = "\
 Exit codes:
   0    every message is in its table, or was superseded, has expired, or is a dead letter
-  1    some are missing, stale or different
+  1    some are missing, stale or different, or were deleted before they were read
   2    wrong usage
   69   nothing wrong so far, but Kafka or Cassandra went away before all was judged
   78   wrong configuration or routes, or Cassandra refuses the user
@@ -49,7 +49,7 @@ pub(crate) struct Arguments {
     /// Where to end: what the consumer group has committed, or the end of the topics
     #[arg(long, value_name = "WHERE", value_enum, default_value_t = Until::Committed)]
     until: Until,
-    /// How many offsets are named at most; the others are counted
+    /// How many offsets are named at most; the others are counted, and with ten times as many the audit ends
     #[arg(
         long,
         value_name = "N",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use end_to_end::{Record, World, all_committed, delete_before, messages, publish, user};
+use end_to_end::{Record, World, all_committed, delete_before, messages, publish, recreate, user};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -253,6 +253,67 @@ async fn an_audit_begins_where_it_is_told_and_says_what_is_gone() {
     delete_before(&world.brokers, &topic, &[(0, 20)]).await;
     let (code, text, object) = audit(&world, &[], &[]);
     assert_eq!((code, &object["messages"]), (0, &json!(30)), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_deleted_before_it_was_read_is_named_as_lost() {
+    let (world, topic) = scene("audit_lost").await;
+    let some = |count: usize| (0..count).map(|number| someone(number).on(0)).collect::<Vec<_>>();
+    publish(&world.brokers, &topic, &some(10)).await;
+    consume(&world, &topic);
+    publish(&world.brokers, &topic, &some(20)).await;
+    delete_before(&world.brokers, &topic, &[(0, 25)]).await;
+    for until in ["committed", "end"] {
+        let (code, text, object) = audit(&world, &["--until", until], &[]);
+        assert_eq!(code, 1, "{text}");
+        let lost = json!([{"topic": topic, "partition": 0, "from": 10, "to": 25, "offsets": 15}]);
+        assert_eq!(object["lost_before_read"], lost, "{text}");
+        assert!(text.contains(&format!("LOST       {topic}:0:10  15 offsets before 25")), "{text}");
+    }
+    assert_eq!(audit(&world, &["--since", "25"], &[]).0, 0, "what was asked for is there");
+    consume(&world, &topic);
+    let (code, text, object) = audit(&world, &[], &[]);
+    assert_eq!((code, &object["lost_before_read"]), (0, &json!([])), "the consumer has gone on: {text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_of_an_earlier_topic_explains_no_message_of_a_new_one() {
+    let (world, topic) = scene("audit_recreated").await;
+    let bad = |age_s: i64| Record::of("no json").on(0).at(now_ms() - age_s * 1000);
+    publish(&world.brokers, &topic, &[bad(100)]).await;
+    consume(&world, &topic);
+    let (code, text, object) = audit(&world, &[], &[]);
+    assert_eq!((code, &object["dead_lettered"]), (0, &json!(1)), "{text}");
+    recreate(&world.brokers, &topic, 3).await;
+    publish(&world.brokers, &topic, &[bad(50)]).await;
+    let (code, text, object) = audit(&world, &["--until", "end"], &[]);
+    assert_eq!((code, &object["dead_lettered"], &object["missing"]), (1, &json!(0), &json!(1)), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decimal_key_is_one_row_however_its_messages_spell_it() {
+    let world = World::shared("audit_decimals").await;
+    let topic = world.create_topic("decimals", 1);
+    let table = format!("{}.decimals", world.name);
+    world.cql(&format!("CREATE TABLE {table} (a text, d decimal, v text, PRIMARY KEY (a, d))")).await;
+    let columns = "a = \"a\"\nd = \"d\"\nv = \"v\"\n";
+    world.write_route("decimals", &format!("topic = \"{topic}\"\ntable = \"{table}\"\n[columns]\n{columns}"));
+    let of = |d: &str, v: &str| Record::of(format!(r#"{{"a":"x","d":{d},"v":"{v}"}}"#));
+    let records = [
+        of("1.0", "first"),
+        of("1.00", "second"),
+        of("100", "other"),
+        of("1e2", "again"),
+        of("0.00", "zero"),
+    ];
+    publish(&world.brokers, &topic, &records).await;
+    consume(&world, &topic);
+    assert_eq!(world.count("decimals").await, 3, "Cassandra compares them by their values");
+    let (code, text, object) = audit(&world, &[], &[]);
+    assert_eq!((code, &object["stored"], &object["superseded"]), (0, &json!(3), &json!(2)), "{text}");
+    world.cql(&format!("DELETE FROM {table} WHERE a = 'x' AND d = 1")).await;
+    let (code, text, object) = audit(&world, &[], &[]);
+    assert_eq!((code, &object["missing"]), (1, &json!(1)), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,14 +1,17 @@
 //! A decoded message -> what it does to a row of the table, and how what was found there stands to it.
 
 use crate::codec::Codec;
-use crate::key::Key;
+use crate::decode::AHEAD_MAX_MS;
+use crate::key::{self, Key};
 use crate::plan::Plan;
 use crate::rows::{CellValue, Rows};
 use crate::schema::{Role, Table};
 use crate::store::{FoundRow, Selected};
 
-/// So many seconds before its end a row may be gone already: clocks differ.
-const FADES_BEFORE_S: i64 = 60;
+/// A message may have been ahead of the consumer's clock by so much when its row was written, with all of its time to live.
+const AHEAD_MAX_S: i64 = AHEAD_MAX_MS / 1000;
+/// So many seconds before its end a row may be gone already; clocks differ, too.
+const FADES_BEFORE_S: i64 = AHEAD_MAX_S + 60;
 
 /// What a message does to one column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +73,8 @@ pub(crate) fn standing(bound: Bound<'_>, writetime: i64, found: Option<(&[u8], i
 #[derive(Debug, Clone)]
 pub(crate) struct View {
     key: Vec<usize>,
+    /// Places in the key, of values that may be spelt in several ways.
+    decimals: Vec<usize>,
     /// For each column that is read: its place in the plan, if the plan fills it; and whether an empty value is none.
     columns: Vec<Option<(usize, Empty)>>,
 }
@@ -110,13 +115,14 @@ impl View {
         };
         Self {
             key: keys.filter_map(|key| place(&key.name)).collect(),
+            decimals: key::decimals(table),
             columns: selected.iter().map(column).collect(),
         }
     }
 
     /// The key of a decoded row.
     pub(crate) fn key(&self, rows: &Rows, row: usize) -> Key {
-        Key::of(rows, row, &self.key)
+        Key::of(rows, row, &self.key).canonical(&self.decimals)
     }
 
     /// What a decoded row does. A row without a time to live of its own, which was written `age_s` ago at most, lives
@@ -135,7 +141,7 @@ impl View {
         let left_s = match number(cell(width + 1)) {
             Some(left_s) => Some(left_s),
             // Without a timestamp nobody knows when it was written.
-            None => default_ttl_s.map(|ttl_s| age_s.map_or(0, |age_s| ttl_s - age_s)),
+            None => default_ttl_s.map(|ttl_s| age_s.map_or(0, |age_s| ttl_s - age_s.max(0))),
         };
         let bound = |column: &Option<(usize, Empty)>| match column {
             _ if plan.deletes => Bound::Gone,
@@ -150,10 +156,16 @@ impl View {
         Effect {
             writetime,
             deletes: plan.deletes,
-            fades: left_s.is_some_and(|left_s| left_s <= FADES_BEFORE_S),
+            fades: left_s.is_some_and(|left_s| may_be_over(left_s, age_s)),
             cells: self.columns.iter().map(bound).collect(),
         }
     }
+}
+
+// Whether a row of which so much should be left may have lived its time. Where a field tells the WRITETIME, a message may be
+// of any future, and nobody knows then when it was written.
+fn may_be_over(left_s: i64, age_s: Option<i64>) -> bool {
+    left_s <= FADES_BEFORE_S || age_s.is_some_and(|age_s| age_s < -AHEAD_MAX_S)
 }
 
 // A WRITETIME has eight bytes, a time to live four.
@@ -175,5 +187,20 @@ impl Effect<'_> {
             let found = found.cell(column);
             (standing(*bound, self.writetime, found), found.map(|(_, at)| at))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_of_the_future_may_have_a_row_that_is_over() {
+        // Written an hour before its own time, for two hours: an hour after its time it is over, whatever its age says.
+        let (ttl_s, age_s) = (7_200, 3_600);
+        assert!(may_be_over(ttl_s - age_s, Some(age_s)));
+        assert!(!may_be_over(ttl_s - 3_500, Some(3_500)), "nobody could have written it so early");
+        assert!(may_be_over(86_400, Some(-3_601)), "of a future that no timestamp may have");
+        assert!(!may_be_over(86_400, Some(-3_000)) && !may_be_over(86_400, None));
     }
 }

@@ -14,7 +14,7 @@ use super::walk::Walk;
 use super::{Audit, Fault, Kind, Progress};
 use crate::decode::{DataError, Decoded, Decoder};
 use crate::key::Key;
-use crate::message::Chunk;
+use crate::message::{Chunk, Message};
 use crate::plan::Plan;
 use crate::rows::Rows;
 use crate::store::Found;
@@ -26,8 +26,9 @@ pub(super) const READ_ROWS: usize = 64;
 const READ_BYTES: usize = 256 * 1024;
 /// Requests at once, before another chunk is decoded.
 const READS: usize = 8;
-/// With so many rows unsettled the trial comes first: it bounds the memory.
-const UNSETTLED_MAX: usize = 250_000;
+
+/// With so many times the faults that are named an audit ends: each trial reads the topics once more.
+const FAULTS_TIMES: u64 = 10;
 
 // Decoded rows of one plan, to be compared with the table.
 struct Batch {
@@ -41,7 +42,15 @@ struct Batch {
 struct Origin {
     partition: i32,
     offset: i64,
+    timestamp_ms: Option<i64>,
     age_s: Option<i64>,
+}
+
+impl Origin {
+    fn of(message: &Message<'_>, now_ms: i64) -> Self {
+        let Message { partition, offset, timestamp_ms, .. } = *message;
+        Self { partition, offset, timestamp_ms, age_s: age_s(message, now_ms) }
+    }
 }
 
 // One open batch a plan.
@@ -57,7 +66,7 @@ impl<F: Fn(Progress)> Audit<'_, F> {
         let mut reads = FuturesOrdered::new();
         let mut ended = false;
         loop {
-            let full = self.glance.unsettled() >= UNSETTLED_MAX;
+            let full = self.glance.is_full();
             if (ended || full) && reads.is_empty() {
                 if !open.is_empty() {
                     reads.extend(std::mem::take(&mut open).into_values().map(|batch| read(sources, batch)));
@@ -75,7 +84,10 @@ impl<F: Fn(Progress)> Audit<'_, F> {
                         reads.extend(batches.into_iter().map(|batch| read(sources, batch)));
                         self.progress(0);
                     }
-                    None => ended = true,
+                    None => {
+                        self.topics[topic].ended();
+                        ended = true;
+                    }
                 },
                 // Nothing left to wait for: the trial is over.
                 else => {}
@@ -90,10 +102,7 @@ impl<F: Fn(Progress)> Audit<'_, F> {
         let name = self.topics[topic].name.clone();
         for run in chunk.spans() {
             let partition = run.partition.number;
-            if let Some(segment) = self.topics[topic].segment.get_mut(&partition) {
-                segment.end = run.end;
-            }
-            self.topics[topic].messages += run.messages.len() as u64;
+            self.topics[topic].passed(partition, run.end, run.messages.len() as u64);
             self.looked_at += run.messages.len() as u64;
             for place in run.messages.clone() {
                 let message = chunk.message(&name, partition, place);
@@ -105,15 +114,13 @@ impl<F: Fn(Progress)> Audit<'_, F> {
                     let decoded = decoder.decode_within(bytes_max, plan, &message, now_ms, &mut batch.rows);
                     match decoded {
                         Ok(Decoded::Row) => {
-                            let origin =
-                                Origin { partition, offset: message.offset, age_s: age_s(&message, now_ms) };
-                            batch.origins.push(origin);
+                            batch.origins.push(Origin::of(&message, now_ms));
                             if batch.is_full() {
                                 full.extend(open.remove(&(route, plan.deletes)));
                             }
                         }
                         Ok(Decoded::Expired) => self.topics[topic].tally(route).counts.expired += 1,
-                        Err(error) => self.dead(topic, route, partition, message.offset, &error),
+                        Err(error) => self.dead(topic, route, &message, &error),
                     }
                 }
             }
@@ -122,9 +129,10 @@ impl<F: Fn(Progress)> Audit<'_, F> {
     }
 
     // A message that makes no row must have a dead letter.
-    fn dead(&mut self, topic: usize, route: usize, partition: i32, offset: i64, error: &DataError) {
+    fn dead(&mut self, topic: usize, route: usize, message: &Message<'_>, error: &DataError) {
         let table = self.sources.routes[route].table;
-        let letter = self.topics[topic].letters.get(table, partition, offset);
+        let Message { partition, offset, timestamp_ms, .. } = *message;
+        let letter = self.topics[topic].letters.get(table, partition, offset, timestamp_ms);
         let counts = &mut self.topics[topic].tally(route).counts;
         match letter {
             Some(Letter::Waiting) => counts.dead_lettered += 1,
@@ -150,11 +158,11 @@ impl<F: Fn(Progress)> Audit<'_, F> {
         let source = &self.sources.routes[*route];
         let plan = plan(&source.plan, *deletes);
         for (row, origin) in origins.iter().enumerate() {
-            let Origin { partition, offset, age_s } = *origin;
+            let Origin { partition, offset, timestamp_ms, age_s } = *origin;
             let effect = self.sources.effect(*route, plan, rows, row, age_s);
             let key = (source.table, source.key(plan, rows, row));
             let there = found.get(&key.1);
-            let letter = self.topics[*topic].letters.get(source.table, partition, offset);
+            let letter = self.topics[*topic].letters.get(source.table, partition, offset, timestamp_ms);
             // A row that was refused is not missed; it may have been stored all the same, later on.
             let look = match letter {
                 Some(_) => Glance::default().look(&key, &effect, there),
@@ -169,6 +177,17 @@ impl<F: Fn(Progress)> Audit<'_, F> {
                 (Look::Open, None) => tally.open += 1,
             }
         }
+    }
+
+    /// Whether there are so many faults that more of them are not worth their reading.
+    pub(super) fn is_hopeless(&self) -> Option<String> {
+        let faults = self.faults.len() as u64 + self.faults_not_named;
+        (faults >= FAULTS_TIMES * self.faults_max as u64).then(|| {
+            format!(
+                "{faults} faults are found, {FAULTS_TIMES} times as many as are named, and the rest is not judged; mend what is \
+                 named, or name more (--named)"
+            )
+        })
     }
 
     /// Names a fault, or counts it where there are too many.

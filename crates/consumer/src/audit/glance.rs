@@ -4,9 +4,14 @@
 //! one, is asked when that one comes along; until then the row waits. Most do not wait for long, since messages come in the
 //! order of their WRITETIMEs. What still waits in the end, and all that does not fit at first sight, is open.
 //!
+//! A row that was judged clean is settled for all of its messages, as long as it holds what it held then: of such rows a
+//! hash is kept, so that the topics are not read again for each of their messages.
+//!
 //! State machine without I/O: it takes what a message does and what was found, and never names a fault.
 
 use std::collections::HashSet;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hash, Hasher};
 
 use super::effect::{Effect, Standing};
 use crate::key::Key;
@@ -14,6 +19,13 @@ use crate::store::FoundRow;
 
 /// A row: which table, and its key.
 pub(crate) type RowKey = (usize, Key);
+
+/// With so many rows unsettled the trial comes first: it bounds the memory.
+const UNSETTLED_MAX: usize = 250_000;
+/// Bytes of their keys, of which one may have 64 KiB.
+const KEY_BYTES_MAX: usize = 64 << 20;
+/// Hashes of clean rows: 38 MB. With more, they are forgotten, and their rows may come to another trial.
+const CLEAN_MAX: usize = 3_500_000;
 
 /// What a look has shown of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,46 +44,81 @@ pub(crate) struct Glance {
     /// Rows that hold something of this WRITETIME, whose message has not come along.
     waiting: HashSet<(RowKey, i64)>,
     open: HashSet<RowKey>,
+    /// Bytes of the keys of both.
+    key_bytes: usize,
+    /// Hashes of rows that were judged clean, with what they held. A hash that meets another by chance, one in 10^12 looks,
+    /// hides a fault; its key is random, so that nobody makes it happen.
+    clean: HashSet<u64>,
+    hasher: RandomState,
 }
 
 impl Glance {
     /// Looks at a message and at its row.
     pub(crate) fn look(&mut self, row: &RowKey, effect: &Effect<'_>, found: Option<FoundRow<'_>>) -> Look {
-        let Some(found) = found else {
+        let Some(there) = found else {
             if effect.deletes || effect.fades {
                 return Look::Stored;
             }
-            return self.open(row);
+            return self.open(row, found);
         };
         let mut newer = Vec::new();
-        for (standing, found) in effect.standings(found) {
+        for (standing, cell) in effect.standings(there) {
             match standing {
                 Some(Standing::Same) => {}
                 Some(Standing::Newer(at)) => newer.push(at),
                 Some(Standing::Absent) if effect.fades => {}
-                Some(Standing::Absent | Standing::Older(_) | Standing::Tied) => return self.open(row),
+                Some(Standing::Absent | Standing::Older(_) | Standing::Tied) => return self.open(row, found),
                 // Somebody else wrote it with this message's WRITETIME: whoever waits for that must not take this
                 // message for an answer.
-                None if found == Some(effect.writetime) => return self.open(row),
+                None if cell == Some(effect.writetime) => return self.open(row, found),
                 None => {}
             }
         }
-        if !self.waiting.is_empty() {
-            self.waiting.remove(&(row.clone(), effect.writetime));
+        if !self.waiting.is_empty() && self.waiting.remove(&(row.clone(), effect.writetime)) {
+            self.key_bytes -= row.1.packed().len();
         }
-        newer.dedup();
         if newer.is_empty() {
             return Look::Stored;
         }
-        self.waiting.extend(newer.into_iter().map(|at| (row.clone(), at)));
+        if !self.is_clean(row, found) {
+            for at in newer {
+                if self.waiting.insert((row.clone(), at)) {
+                    self.key_bytes += row.1.packed().len();
+                }
+            }
+        }
         Look::Superseded
     }
 
-    fn open(&mut self, row: &RowKey) -> Look {
+    fn open(&mut self, row: &RowKey, found: Option<FoundRow<'_>>) -> Look {
+        if self.is_clean(row, found) {
+            return Look::Superseded;
+        }
         if !self.open.contains(row) {
             self.open.insert(row.clone());
+            self.key_bytes += row.1.packed().len();
         }
         Look::Open
+    }
+
+    /// The row was judged by all of its messages, and none is missing: it is settled as long as it holds the same.
+    pub(crate) fn settle(&mut self, row: &RowKey, found: Option<FoundRow<'_>>) {
+        if self.clean.len() >= CLEAN_MAX {
+            self.clean.clear();
+        }
+        self.clean.insert(self.hash(row, found));
+    }
+
+    fn is_clean(&self, row: &RowKey, found: Option<FoundRow<'_>>) -> bool {
+        !self.clean.is_empty() && self.clean.contains(&self.hash(row, found))
+    }
+
+    fn hash(&self, row: &RowKey, found: Option<FoundRow<'_>>) -> u64 {
+        let mut hash = self.hasher.build_hasher();
+        row.hash(&mut hash);
+        found.is_some().hash(&mut hash);
+        found.iter().flat_map(|found| found.cells()).for_each(|cell| cell.hash(&mut hash));
+        hash.finish()
     }
 
     /// Open rows, and those that wait.
@@ -79,10 +126,39 @@ impl Glance {
         self.open.len() + self.waiting.len()
     }
 
+    /// Whether no more can be kept.
+    pub(crate) fn is_full(&self) -> bool {
+        self.unsettled() >= UNSETTLED_MAX || self.key_bytes >= KEY_BYTES_MAX
+    }
+
     /// All rows that are not settled, each once; there are none afterwards.
     pub(crate) fn take(&mut self) -> HashSet<RowKey> {
+        self.key_bytes = 0;
         let mut rows = std::mem::take(&mut self.open);
         rows.extend(std::mem::take(&mut self.waiting).into_iter().map(|(row, _)| row));
         rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::Key;
+
+    #[test]
+    fn rows_of_long_keys_are_few() {
+        let mut glance = Glance::default();
+        let missing = Effect { writetime: 1, deletes: false, fades: false, cells: Vec::new() };
+        let row = |number: u32| {
+            let [number, filling] = [number.to_be_bytes().to_vec(), vec![0; 60_000]];
+            (0, Key::pack([&number[..], &filling[..]].into_iter()))
+        };
+        let mut rows = 0;
+        while !glance.is_full() {
+            assert_eq!(glance.look(&row(rows), &missing, None), Look::Open);
+            rows += 1;
+        }
+        assert!(rows < 1_200, "{rows} rows of 60 kB each");
+        assert_eq!((glance.take().len(), glance.is_full()), (rows as usize, false));
     }
 }

@@ -16,6 +16,9 @@ pub struct Report {
     pub group: String,
     /// The routes, each with its topics.
     pub routes: Vec<RouteReport>,
+    /// What retention deleted before the group had read it: no audit can say what became of it.
+    #[serde(rename = "lost_before_read")]
+    pub lost: Vec<Lost>,
     /// Faults, at most as many as were asked for.
     pub faults: Vec<Fault>,
     /// How many more there are.
@@ -27,9 +30,9 @@ pub struct Report {
 }
 
 impl Report {
-    /// 0: no fault. 1: faults. 69: none so far, but not everything was judged.
+    /// 0: no fault. 1: faults, or lost offsets. 69: none so far, but not everything was judged.
     pub fn exit_code(&self) -> i32 {
-        match (self.faults.is_empty(), &self.incomplete) {
+        match (self.faults.is_empty() && self.lost.is_empty(), &self.incomplete) {
             (false, _) => 1,
             (true, Some(_)) => UNAVAILABLE,
             (true, None) => 0,
@@ -68,8 +71,10 @@ pub struct TopicReport {
     pub offsets: u64,
     /// Offsets from the committed ones to the end of the topic, which were not.
     pub not_committed: u64,
-    /// Of the offsets to be judged, those that the topic no longer has (or never had, as markers of transactions).
+    /// Of the offsets that were read, those that the topic no longer has (or never had, as markers of transactions).
     pub gone: u64,
+    /// Of the offsets to be judged, those that were not read, where the audit is incomplete.
+    pub not_read: u64,
     /// What became of the messages, by this route.
     pub counts: Counts,
 }
@@ -123,6 +128,21 @@ impl Counts {
     }
 }
 
+/// Offsets of a partition that were deleted before the group had read them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Lost {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// What the group has committed, or where the audit begins.
+    pub from: i64,
+    /// The first offset that is still there.
+    pub to: i64,
+    /// How many offsets.
+    pub offsets: u64,
+}
+
 /// A message that should be seen in the table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
@@ -167,5 +187,7 @@ mod tests {
         };
         let codes = [(0, false), (1, false), (0, true), (1, true)].map(|(n, cut)| report(n, cut).exit_code());
         assert_eq!(codes, [0, 1, 69, 1]);
+        let lost = Lost { topic: "t".to_owned(), partition: 0, from: 5, to: 20, offsets: 15 };
+        assert_eq!(Report { lost: vec![lost], ..report(0, false) }.exit_code(), 1);
     }
 }

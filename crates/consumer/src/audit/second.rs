@@ -7,7 +7,6 @@ use std::sync::Arc;
 use chrono::Utc;
 use futures::future::try_join_all;
 
-use super::first::READ_ROWS;
 use super::glance::RowKey;
 use super::sources::{FoundByTable, age_s};
 use super::trial::{self, Trial};
@@ -15,13 +14,14 @@ use super::walk::Walk;
 use super::{Audit, AuditedTopic, Fault, Kind, Progress, Tally, connect};
 use crate::decode::{Decoded, Decoder};
 use crate::key::Key;
+use crate::message::Message;
 use crate::rows::Rows;
 use crate::store::{Found, FoundRow};
 use crate::topic::{Ranges, Topics};
 
-/// Rows that are on trial at once.
-const ROWS_MAX: usize = 40_000;
-/// Bytes of such rows.
+/// Cells of the rows that are on trial at once, each row's existence being one.
+const CELLS_MAX: usize = 500_000;
+/// Bytes of such rows and of their keys.
 const BYTES_MAX: usize = 32 << 20;
 /// Requests at once.
 const READS: usize = 8;
@@ -54,6 +54,9 @@ impl<F: Fn(Progress)> Audit<'_, F> {
             while !rows.is_empty() {
                 self.progress(rows.len());
                 self.try_some(&topics, &mut rows).await?;
+                if let Some(why) = self.is_hopeless() {
+                    return Err(why);
+                }
             }
         }
         for topic in &mut self.topics {
@@ -79,12 +82,16 @@ impl<F: Fn(Progress)> Audit<'_, F> {
             }
             let faulty = |row: &RowKey| !trial.faults(row, there(&found, row)).is_empty();
             if !on_trial.iter().any(faulty) {
-                return Ok(());
+                break;
             }
         }
         for row in &on_trial {
             let there = there(&found, row);
-            for fault in trial.faults(row, there) {
+            let faults = trial.faults(row, there);
+            if faults.is_empty() {
+                self.glance.settle(row, there);
+            }
+            for fault in faults {
                 self.sentence(row, there, &fault);
             }
         }
@@ -95,21 +102,27 @@ impl<F: Fn(Progress)> Audit<'_, F> {
     async fn read_some(&self, rows: &mut Vec<RowKey>) -> Result<(Vec<RowKey>, FoundByTable), String> {
         let mut taken = Vec::new();
         let mut found = FoundByTable::new();
-        while !rows.is_empty()
-            && taken.len() < ROWS_MAX
-            && found.values().map(Found::bytes).sum::<usize>() < BYTES_MAX
+        let (mut cells, mut bytes) = (0, 0);
+        while let Some((table, _)) = rows.last()
+            && cells < CELLS_MAX
+            && bytes < BYTES_MAX
         {
-            let wave = rows.split_off(rows.len().saturating_sub(READS * READ_ROWS));
-            let batches =
-                wave.chunk_by(|left, right| left.0 == right.0).flat_map(|table| table.chunks(READ_ROWS));
-            let reads = batches.map(async |batch: &[RowKey]| {
+            let table = *table;
+            let at_once = self.sources.rows_at_once(table);
+            let first = rows.partition_point(|row| row.0 < table);
+            let wave = rows.split_off(rows.len().saturating_sub(READS * at_once).max(first));
+            let reads = wave.chunks(at_once).map(async |batch: &[RowKey]| {
                 let keys: Vec<Key> = batch.iter().map(|(_, key)| key.clone()).collect();
-                Ok::<_, String>((batch[0].0, self.sources.read(batch[0].0, &keys).await?))
+                self.sources.read(table, &keys).await
             });
-            for (table, rows) in try_join_all(reads).await? {
-                let columns = self.sources.tables[table].select.columns().len();
-                found.entry(table).or_insert_with(|| Found::new(columns)).extend(&rows);
+            let columns = self.sources.tables[table].select.columns().len();
+            let of_table = found.entry(table).or_insert_with(|| Found::new(columns));
+            for rows in try_join_all(reads).await? {
+                of_table.extend(&rows).map_err(|error| error.to_string())?;
+                bytes += rows.bytes();
             }
+            cells += wave.len() * (columns + 1);
+            bytes += wave.iter().map(|(_, key)| key.packed().len()).sum::<usize>();
             taken.extend(wave);
         }
         Ok((taken, found))
@@ -146,10 +159,9 @@ impl<F: Fn(Progress)> Audit<'_, F> {
                         if !trial.knows(&row) {
                             continue;
                         }
-                        let offset = message.offset;
                         let effect = self.sources.effect(*route, plan, &rows, 0, age_s(&message, now_ms));
-                        let place = Place { topic, route: *route, partition, offset };
-                        let certain = of.is_certain(source.table, partition, offset);
+                        let place = Place { topic, route: *route, partition, offset: message.offset };
+                        let certain = of.is_certain(source.table, &message);
                         let selected = self.sources.tables[source.table].select.columns();
                         trial.hear(&row, &effect, there(found, &row), selected, certain, &place);
                     }
@@ -200,9 +212,10 @@ impl<F: Fn(Progress)> Audit<'_, F> {
 
 impl AuditedTopic {
     // Whether the message must be in its table.
-    fn is_certain(&self, table: usize, partition: i32, offset: i64) -> bool {
+    fn is_certain(&self, table: usize, message: &Message<'_>) -> bool {
+        let Message { partition, offset, timestamp_ms, .. } = *message;
         self.judged.get(&partition).is_some_and(|judged| judged.contains(&offset))
-            && self.letters.get(table, partition, offset).is_none()
+            && self.letters.get(table, partition, offset, timestamp_ms).is_none()
     }
 
     // The offsets of a part, as they are now.

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::effect::{Effect, View};
+use super::first::READ_ROWS;
 use crate::backoff::Backoff;
 use crate::codec::Codec;
 use crate::key::Key;
@@ -18,6 +20,8 @@ use crate::settings::Settings;
 use crate::store::{ConnectError, Found, Select, Store};
 use crate::topic::Unread;
 
+/// Bytes of the rows of one request, as far as the largest row so far tells.
+const READ_BYTES: usize = 1 << 20;
 /// How long a read is tried again.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -61,6 +65,8 @@ pub(crate) struct TableSource {
     pub(crate) select: Select,
     key: Vec<(String, Codec)>,
     default_ttl_s: Option<i64>,
+    /// Bytes of the largest row that was read.
+    largest: AtomicUsize,
 }
 
 impl RouteSource {
@@ -126,7 +132,8 @@ impl Sources {
             let codec =
                 |name: &str| columns().find(|column| column.name == name).map(|column| column.codec.clone());
             let key = keys.filter_map(|key| Some((key.name.clone(), codec(&key.name)?))).collect();
-            tables.push(TableSource { name: name.clone(), select, key, default_ttl_s });
+            let largest = AtomicUsize::default();
+            tables.push(TableSource { name: name.clone(), select, key, default_ttl_s, largest });
             schemas.push(table);
         }
         let source = |(route, plan): (&Route, Plan)| {
@@ -158,17 +165,25 @@ impl Sources {
         source.view(plan).effect(plan, rows, row, age_s, self.tables[source.table].default_ttl_s)
     }
 
+    /// How many rows of the table to read in one request: the larger its rows were so far, the fewer.
+    pub(crate) fn rows_at_once(&self, table: usize) -> usize {
+        rows_at_once(self.tables[table].largest.load(Ordering::Relaxed))
+    }
+
     /// The rows of these keys. An outage of less than a minute is waited out.
     ///
     /// # Errors
     /// Why they cannot be read, in words.
     pub(crate) async fn read(&self, table: usize, keys: &[Key]) -> Result<Found, String> {
-        let TableSource { name, select, .. } = &self.tables[table];
+        let TableSource { name, select, largest, .. } = &self.tables[table];
         let mut backoff = Backoff::default();
         let began = Instant::now();
         loop {
             match self.store.read(select, keys).await {
-                Ok(found) => return Ok(found),
+                Ok(found) => {
+                    largest.fetch_max(found.largest(), Ordering::Relaxed);
+                    return Ok(found);
+                }
                 Err(error) if error.may_pass() && began.elapsed() < PATIENCE => {
                     tokio::time::sleep(backoff.next(rand::random())).await;
                 }
@@ -176,6 +191,11 @@ impl Sources {
             }
         }
     }
+}
+
+// So many that one of the largest size each are not too large.
+fn rows_at_once(largest: usize) -> usize {
+    (READ_BYTES / largest.max(1)).clamp(1, READ_ROWS)
 }
 
 /// Seconds since the message's own timestamp.
@@ -196,3 +216,13 @@ pub(crate) fn by_topic(routes: &[RouteSource]) -> BTreeMap<String, Vec<usize>> {
 
 /// The rows of many keys, table by table.
 pub(crate) type FoundByTable = HashMap<usize, Found>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_rows_are_read_few_at_a_time() {
+        assert_eq!([0, 500, 100_000, 16 << 20].map(rows_at_once), [READ_ROWS, READ_ROWS, 10, 1]);
+    }
+}

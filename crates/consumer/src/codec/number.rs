@@ -191,6 +191,22 @@ impl Magnitude {
     }
 }
 
+/// The decimal of the same value that has no zeros at its end; bytes that are no decimal as they are.
+pub(crate) fn shortest_decimal(cell: &[u8]) -> Vec<u8> {
+    let Some((scale, unscaled)) = cell.split_first_chunk::<4>() else { return cell.to_vec() };
+    let scale = i32::from_be_bytes(*scale);
+    let number = BigInt::from_signed_bytes_be(unscaled).to_string();
+    if number == "0" {
+        return [0; 5].to_vec();
+    }
+    let zeros = number.len() - number.trim_end_matches('0').len();
+    let shorter = i32::try_from(zeros).ok().and_then(|zeros| scale.checked_sub(zeros));
+    match (shorter, number[..number.len() - zeros].parse::<BigInt>()) {
+        (Some(scale), Ok(number)) => [&scale.to_be_bytes()[..], &number.to_signed_bytes_be()].concat(),
+        _ => cell.to_vec(),
+    }
+}
+
 impl Ord for Magnitude {
     fn cmp(&self, other: &Self) -> Ordering {
         self.sign.cmp(&other.sign).then_with(|| match self.sign {

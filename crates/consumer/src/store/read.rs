@@ -2,7 +2,7 @@
 //!
 //! Nothing is decoded: what a message would write is bytes, too, and both are compared as they are.
 
-use std::collections::HashMap;
+mod found;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use scylla::cluster::metadata::{ColumnKind, ColumnType};
@@ -15,10 +15,11 @@ use scylla::statement::Consistency;
 use scylla::statement::prepared::PreparedStatement;
 use service::telemetry::chain;
 
+pub use found::{Found, FoundRow};
+
 use super::{Store, WriteError, error};
-use crate::key::Key;
+use crate::key::{self, Key};
 use crate::route;
-use crate::rows::{Cell, CellValue, Rows};
 use crate::schema::{Role, Table, quoted};
 
 /// Single rows that are asked for at once, where a key has several columns.
@@ -30,6 +31,8 @@ pub struct Select {
     /// Many rows in one request, which needs a primary key of one column: several would be read in all combinations.
     many: Option<PreparedStatement>,
     key: usize,
+    /// Places in the key, of values that may be spelt in several ways.
+    decimals: Vec<usize>,
     columns: Vec<Selected>,
 }
 
@@ -41,77 +44,6 @@ pub struct Selected {
     /// Whether it is several cells to the server: a collection or a user-defined type that is not frozen. An empty one is
     /// none at all.
     pub multi_cell: bool,
-}
-
-/// The rows of some keys, as they were found.
-#[derive(Debug, Default)]
-pub struct Found {
-    /// A value and a WRITETIME for each of the columns.
-    rows: Rows,
-    places: HashMap<Key, usize>,
-}
-
-/// One row, as it was found.
-#[derive(Debug, Clone, Copy)]
-pub struct FoundRow<'a> {
-    rows: &'a Rows,
-    row: usize,
-}
-
-impl Found {
-    /// No rows of that many columns yet.
-    pub fn new(columns: usize) -> Self {
-        Self { rows: Rows::new(2 * columns), places: HashMap::new() }
-    }
-
-    /// The row of that key, if there is one.
-    pub fn get(&self, key: &Key) -> Option<FoundRow<'_>> {
-        self.places.get(key).map(|row| FoundRow { rows: &self.rows, row: *row })
-    }
-
-    /// Adds a row: a value and its WRITETIME for each column, `None` where there is nothing.
-    pub fn add<'a>(&mut self, key: Key, cells: impl Iterator<Item = Option<(&'a [u8], i64)>>) {
-        self.places.insert(key, self.rows.len());
-        self.rows.push(Cell::NULL);
-        for (column, cell) in cells.enumerate() {
-            let Some((value, writetime)) = cell else { continue };
-            self.set(2 * column, value);
-            self.set(2 * column + 1, &writetime.to_be_bytes());
-        }
-    }
-
-    fn set(&mut self, place: usize, bytes: &[u8]) {
-        let start = self.rows.bytes.len();
-        self.rows.bytes.extend_from_slice(bytes);
-        let set = self.rows.set(place, start);
-        // A few thousand rows are asked for at once.
-        debug_assert!(set.is_some(), "rows of more than 4 GiB");
-    }
-
-    /// Takes in the rows of another answer to the same question.
-    pub fn extend(&mut self, other: &Self) {
-        for (key, row) in &other.places {
-            let row = FoundRow { rows: &other.rows, row: *row };
-            self.add(key.clone(), (0..other.rows.width() / 2).map(|column| row.cell(column)));
-        }
-    }
-
-    /// Bytes of all values.
-    pub fn bytes(&self) -> usize {
-        self.rows.bytes.len()
-    }
-}
-
-impl<'a> FoundRow<'a> {
-    /// Value and WRITETIME of a column, by its place among the selected ones.
-    pub fn cell(self, column: usize) -> Option<(&'a [u8], i64)> {
-        match (self.rows.cell(self.row, 2 * column), self.rows.cell(self.row, 2 * column + 1)) {
-            (CellValue::Bytes(value), CellValue::Bytes(writetime)) => {
-                Some((value, i64::from_be_bytes(*writetime.first_chunk()?)))
-            }
-            _ => None,
-        }
-    }
 }
 
 impl Select {
@@ -155,7 +87,7 @@ impl Store {
             [only] => Some(self.prepare_read(&format!("{select} WHERE {only} IN ?"), written).await?),
             _ => None,
         };
-        Ok(Select { one, many, key: keys.len(), columns })
+        Ok(Select { one, many, key: keys.len(), decimals: key::decimals(table), columns })
     }
 
     fn selected(&self, table: &Table, columns: &[&str]) -> Vec<Selected> {
@@ -206,7 +138,7 @@ impl Store {
         stream::iter(keys.iter().map(ask))
             .buffer_unordered(AT_ONCE)
             .try_fold(Found::new(select.columns.len()), |mut all, row| async move {
-                all.extend(&row);
+                all.extend(&row)?;
                 Ok(all)
             })
             .await
@@ -240,8 +172,8 @@ impl Select {
                 cells.push(column.slice.map(|slice| slice.as_slice()));
             }
             let (key, columns) = cells.split_at(self.key.min(cells.len()));
-            let key = Key::pack(key.iter().map(|value| value.unwrap_or_default()));
-            found.add(key, columns.chunks_exact(2).map(|cell| Some((cell[0]?, writetime(cell[1]?)?))));
+            let key = Key::pack(key.iter().map(|value| value.unwrap_or_default())).canonical(&self.decimals);
+            found.add(key, columns.chunks_exact(2).map(|cell| Some((cell[0]?, writetime(cell[1]?)?))))?;
         }
         Ok(found)
     }

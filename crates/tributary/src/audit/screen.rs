@@ -1,6 +1,6 @@
 //! An audit's report -> text for a person, and the JSON object for a script.
 
-use consumer::audit::{Counts, Fault, Kind, Report, RouteReport};
+use consumer::audit::{Counts, Fault, Kind, Lost, Report, RouteReport};
 use serde::Serialize;
 
 use crate::print::{line, safe};
@@ -33,8 +33,18 @@ pub(super) fn text(report: &Report) -> String {
     for route in &report.routes {
         one_route(&mut text, route);
     }
-    if !report.faults.is_empty() {
+    if !report.faults.is_empty() || !report.lost.is_empty() {
         text.push('\n');
+    }
+    for Lost { topic, partition, from, to, offsets } in &report.lost {
+        line(
+            &mut text,
+            format_args!(
+                "LOST       {topic}:{partition}:{from}  {} offsets before {to} were deleted before group {} had read them",
+                grouped(*offsets),
+                safe(&report.group, WORDS_MAX)
+            ),
+        );
     }
     for fault in &report.faults {
         one_fault(&mut text, fault);
@@ -53,10 +63,14 @@ pub(super) fn text(report: &Report) -> String {
         line(&mut text, format_args!("\nINCOMPLETE: {}", safe(why, WORDS_MAX)));
     }
     let total = report.total();
+    let lost = match report.lost.iter().map(|lost| lost.offsets).sum() {
+        0 => String::new(),
+        lost => format!(", {} lost before they were read", grouped(lost)),
+    };
     line(
         &mut text,
         format_args!(
-            "\n{} outcomes in {:.1} s: {} missing, {} stale, {} different",
+            "\n{} outcomes in {:.1} s: {} missing, {} stale, {} different{lost}",
             grouped(total.messages()),
             report.seconds,
             total.missing,
@@ -70,10 +84,14 @@ pub(super) fn text(report: &Report) -> String {
 fn one_route(text: &mut String, route: &RouteReport) {
     for topic in &route.topics {
         line(text, format_args!("{} -> {}  ({})", topic.topic, route.table, route.file.display()));
+        let not_read = match topic.not_read {
+            0 => String::new(),
+            not_read => format!(", {} not read", grouped(not_read)),
+        };
         line(
             text,
             format_args!(
-                "  {} offsets in {} partitions, {} not there any more; {} after them are not committed yet",
+                "  {} offsets in {} partitions, {} not there any more{not_read}; {} after them are not committed yet",
                 grouped(topic.offsets),
                 topic.partitions,
                 grouped(topic.gone),
@@ -141,6 +159,7 @@ mod tests {
             offsets: 1_234_580,
             not_committed: 4,
             gone: 7,
+            not_read: 0,
             counts,
         };
         let fault = Fault {
@@ -161,6 +180,7 @@ mod tests {
                 table: "shop.orders".to_owned(),
                 topics: vec![topic],
             }],
+            lost: vec![Lost { topic: "orders".to_owned(), partition: 1, from: 5, to: 1_020, offsets: 1_015 }],
             faults: vec![fault],
             faults_not_named: 5,
             notes: vec!["partition 1 has no commit".to_owned()],
@@ -180,10 +200,18 @@ mod tests {
             "tributary explain orders:2:88120\n",
             "note: partition 1 has no commit\n",
             "INCOMPLETE: kafka is away\n",
-            "1,234,573 outcomes in 48.2 s: 0 missing, 1 stale, 0 different\n",
+            "LOST       orders:1:5  1,015 offsets before 1020 were deleted before group g had read them\n",
+            "1,234,573 outcomes in 48.2 s: 0 missing, 1 stale, 0 different, 1,015 lost before they were read\n",
         ] {
             assert!(text.contains(part), "{part:?} is not in:\n{text}");
         }
+    }
+
+    #[test]
+    fn text_tells_what_was_not_read() {
+        let mut report = report();
+        report.routes[0].topics[0].not_read = 1_000;
+        assert!(text(&report).contains("7 not there any more, 1,000 not read; 4 after"), "{}", text(&report));
     }
 
     #[test]
@@ -192,6 +220,10 @@ mod tests {
         assert_eq!((&object["ok"], &object["exit_code"]), (&false.into(), &1.into()));
         assert_eq!((&object["messages"], &object["stale"]), (&1_234_573.into(), &1.into()));
         assert_eq!(object["faults"][0]["kind"], "stale");
+        assert_eq!(
+            (&object["lost_before_read"][0]["from"], &object["lost_before_read"][0]["to"]),
+            (&5.into(), &1_020.into())
+        );
         assert_eq!(object["routes"][0]["topics"][0]["counts"]["stored"], 1_234_567);
     }
 }

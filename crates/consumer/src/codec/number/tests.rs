@@ -171,3 +171,22 @@ fn floats_are_the_nearest_and_lose_no_integer() {
     assert_eq!(double("NaN"), None);
     assert_eq!(double("-0.0").map(f64::to_bits), Some((-0.0_f64).to_bits()));
 }
+
+#[test]
+fn a_decimal_has_one_shortest_form() {
+    let decimal = |scale: i32, unscaled: i64| {
+        [&scale.to_be_bytes()[..], &BigInt::from(unscaled).to_signed_bytes_be()].concat()
+    };
+    for (scale, unscaled, shortest) in [
+        (2, 100, decimal(0, 1)),
+        (1, 10, decimal(0, 1)),
+        (0, 100, decimal(-2, 1)),
+        (-2, 1, decimal(-2, 1)),
+        (3, -1_250, decimal(2, -125)),
+        (7, 0, decimal(0, 0)),
+        (i32::MIN, 10, decimal(i32::MIN, 10)),
+    ] {
+        assert_eq!(shortest_decimal(&decimal(scale, unscaled)), shortest, "{unscaled} of scale {scale}");
+    }
+    assert_eq!(shortest_decimal(b"abc"), b"abc");
+}
