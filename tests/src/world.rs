@@ -100,7 +100,11 @@ impl World {
         let topic = self.topic(topic);
         let kafka = Kafka::elsewhere(&self.brokers);
         kafka.create_topic(&topic, partitions, &[]).unwrap();
-        let limits = [("cleanup.policy", "compact"), ("max.message.bytes", "2097152")];
+        let limits = [
+            ("cleanup.policy", "compact"),
+            ("max.message.bytes", "2097152"),
+            ("delete.retention.ms", "1209600000"),
+        ];
         kafka.create_topic(&format!("{topic}.dlq"), 1, &limits).unwrap();
         topic
     }

@@ -125,6 +125,7 @@ async fn topics_that_endanger_the_rows_are_warnings_and_only_dead_letters_an_err
     assert_eq!((&warning["line"], &warning["column"]), (&json!(2), &json!(9)), "{text}");
     found(&object, "warnings", &[".dlq is not compacted"]);
     found(&object, "warnings", &[".dlq has max.message.bytes="]);
+    found(&object, "warnings", &[".dlq has delete.retention.ms=86400000", "604800000 or more"]);
     publish(&world.brokers, &topic, &[Record::of("[]"), Record::of("{}")]).await;
     let (code, text, object) = check(&world, &[], &[]);
     assert_eq!(code, 1, "{text}");

@@ -24,6 +24,14 @@ pub(super) fn of_topic(topic: &str, config: Option<&Config>, letters: Option<&Co
              set cleanup.policy=compact"
         ));
     }
+    if let (Some(kept_ms), Some(known_ms)) = (config.map(kept_ms), tombstones_ms(letters))
+        && known_ms < kept_ms
+    {
+        odd.push(format!(
+            "topic {topic}{SUFFIX} has delete.retention.ms={known_ms}: that a dead letter was purged may be forgotten while its \
+             message is still on {topic}, and audit then calls it missing; set it to {kept_ms} or more"
+        ));
+    }
     let bytes_max = |config| said(config, "max.message.bytes").and_then(|text| text.parse::<u64>().ok());
     if let (Some(source), Some(letters)) = (bytes_max(config), bytes_max(letters))
         && letters <= source
@@ -34,6 +42,19 @@ pub(super) fn of_topic(topic: &str, config: Option<&Config>, letters: Option<&Co
         ));
     }
     odd
+}
+
+// How long a topic keeps a message, for all that its settings say; what is only compacted may stay for ever.
+fn kept_ms(config: &Config) -> i64 {
+    let deletes = config.get("cleanup.policy").is_none_or(|policy| policy.contains("delete"));
+    let kept = config.get("retention.ms").and_then(|text| text.parse().ok());
+    // -1 is for ever.
+    kept.filter(|kept_ms| deletes && *kept_ms >= 0).unwrap_or(i64::MAX)
+}
+
+// How long the topic of dead letters keeps at least that a letter was removed; `None` where it does not say.
+fn tombstones_ms(letters: Option<&Config>) -> Option<i64> {
+    letters?.get("delete.retention.ms")?.parse().ok()
 }
 
 /// What is odd about the messages of a topic; `true` where it is an error.

@@ -61,6 +61,29 @@ fn odd_settings_of_topics_are_named() {
 }
 
 #[test]
+fn removals_of_dead_letters_are_kept_as_long_as_their_messages() {
+    let odd = |source: &[(&str, &str)], kept: &str| {
+        let letters = config(&[("cleanup.policy", "compact"), ("delete.retention.ms", kept)]);
+        of_topic("t", Some(&config(source)), Some(&letters)).pop()
+    };
+    let week = [("cleanup.policy", "delete"), ("retention.ms", "604800000")];
+    assert_eq!(odd(&week, "604800000"), None);
+    let short = odd(&week, "86400000").unwrap();
+    assert!(short.contains("t.dlq has delete.retention.ms=86400000"), "{short}");
+    assert!(short.contains("set it to 604800000"), "{short}");
+    for for_ever in [
+        [("cleanup.policy", "delete"), ("retention.ms", "-1")],
+        [("cleanup.policy", "compact"), ("retention.ms", "1000")],
+    ] {
+        assert!(
+            odd(&for_ever, "604800000").unwrap().contains("set it to 9223372036854775807"),
+            "{for_ever:?}"
+        );
+        assert_eq!(odd(&for_ever, "9223372036854775807"), None, "{for_ever:?}");
+    }
+}
+
+#[test]
 fn some_dead_letters_are_a_warning_and_only_dead_letters_an_error() {
     let reason = Reason {
         class: "value".to_owned(),
