@@ -9,7 +9,7 @@ use consumer::explain::{Place, Unexplained};
 use service::config::ConfigError;
 use service::{UNAVAILABLE, telemetry};
 
-use crate::print::output;
+use crate::print::{complain, output};
 use crate::settings;
 
 const EXAMPLES: &str = "\
@@ -55,7 +55,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
         Ok(explanation) => explanation,
         Err(Unexplained::Unready(Unready::Refused(why))) => return Err(ConfigError::Section(why).into()),
         Err(error) => {
-            eprintln!("error: {error}");
+            complain(&error.to_string());
             return Ok(if matches!(error, Unexplained::NoMessage(_)) { 1 } else { UNAVAILABLE });
         }
     };

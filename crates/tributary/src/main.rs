@@ -73,7 +73,7 @@ fn main() -> ExitCode {
     let code = match &outcome {
         Ok(code) => *code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            print::complain(&format!("{error:#}"));
             exit::code(error)
         }
     };

@@ -13,7 +13,7 @@ use serde::Serialize;
 pub(crate) fn output(text: &str, json: bool, object: &impl Serialize) -> anyhow::Result<()> {
     let mut text = text.to_owned();
     if json {
-        text.push_str(&serde_json::to_string(object).context("write the outcome as JSON")?);
+        text.push_str(&escaped(&serde_json::to_string(object).context("write the outcome as JSON")?));
         text.push('\n');
     }
     std::io::stdout().write_all(text.as_bytes()).context("write to stdout")
@@ -39,16 +39,62 @@ pub(crate) fn safe(words: &str, max: usize) -> String {
             safe.push_str("...");
             break;
         }
-        // Those of U+20xx and U+FEFF turn the direction of what follows, or hide it.
-        if c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-        {
-            safe.extend(c.escape_default());
-        } else {
-            safe.push(c);
-        }
+        push(&mut safe, c);
     }
     safe
+}
+
+/// Prints why a command ends. The words may quote messages; lines stay lines.
+pub(crate) fn complain(error: &str) {
+    eprintln!("error: {}", lines(error));
+}
+
+fn lines(words: &str) -> String {
+    let mut safe = String::new();
+    for c in words.chars() {
+        if c == '\n' { safe.push(c) } else { push(&mut safe, c) }
+    }
+    safe
+}
+
+fn push(safe: &mut String, c: char) {
+    if steers(c) {
+        safe.extend(c.escape_default());
+    } else {
+        safe.push(c);
+    }
+}
+
+// Whether a terminal obeys it instead of showing it: a control character, or one that turns the direction of what
+// follows, or hides it.
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+// The same object to whoever reads it: such characters can only stand in its strings.
+fn escaped(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        if steers(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a string cannot fail.
+                let _ = write!(escaped, "\\u{unit:04x}");
+            }
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
 }
 
 #[cfg(test)]
@@ -60,6 +106,26 @@ mod tests {
         let hostile = "red \x1b[31m, bell \x07, next\nline, turned \u{202e}, \u{9b}2J";
         let shown = safe(hostile, 1_000);
         assert_eq!(shown, r"red \u{1b}[31m, bell \u{7}, next\nline, turned \u{202e}, \u{9b}2J");
+    }
+
+    #[test]
+    fn an_object_has_no_such_character_either_and_is_the_same_object() {
+        let hostile = "\u{7f} \u{9b}2J \u{202e} \u{61c} \u{e0041} \x1b äöü 日本 😀";
+        let json = escaped(&serde_json::to_string(&[hostile]).unwrap());
+        assert!(!json.chars().any(steers), "{json:?}");
+        assert!(
+            json.contains(r"\u007f \u009b2J \u202e \u061c \udb40\udc41") && json.contains("äöü 日本 😀"),
+            "{json}"
+        );
+        assert_eq!(serde_json::from_str::<[String; 1]>(&json).unwrap(), [hostile]);
+    }
+
+    #[test]
+    fn an_error_keeps_its_lines_and_nothing_else_that_steers() {
+        assert_eq!(
+            lines("routes/a.toml:1: no\nroutes/b.toml:2: \x1b[2J\u{9b}\r"),
+            "routes/a.toml:1: no\nroutes/b.toml:2: \\u{1b}[2J\\u{9b}\\r"
+        );
     }
 
     #[test]
