@@ -36,7 +36,8 @@ pub(crate) fn create(kafka: &Kafka, topic: &str) -> Result<()> {
 
 /// What every producer here is made from: the producers' own settings.
 pub(crate) fn producer(brokers: &str) -> ClientConfig {
-    service::kafka::Settings { brokers: brokers.to_owned() }.producer("benchmarks")
+    let brokers = brokers.to_owned();
+    service::kafka::Settings { brokers, ..service::kafka::Settings::default() }.producer("benchmarks")
 }
 
 /// The header that the producer of the dataset adds.

@@ -39,8 +39,9 @@ pub struct Refused(String);
 /// messages of each topic.
 ///
 /// # Errors
-/// [`Refused`]: Cassandra refuses the user, or the addresses are none.
+/// [`Refused`]: Cassandra refuses the user, the addresses are none, or settings do not go together.
 pub async fn check(settings: &Settings, sample: usize) -> Result<Report, Refused> {
+    settings.kafka.check().map_err(|error| Refused(error.to_string()))?;
     let (routes, problems) = route::load_all(&settings.consumer.routes);
     let kafka = settings.kafka.clone();
     let asked = tokio::task::spawn_blocking(move || Topics::connect(&kafka, CLIENT_ID));

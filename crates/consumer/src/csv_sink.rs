@@ -170,7 +170,7 @@ impl CsvSink {
                     None
                 }
                 _ = ticks.tick() => {
-                    self.tick();
+                    self.tick()?;
                     self.grew()
                 }
                 delivery = self.receiver.chunks.recv(), if hungry => {
@@ -306,17 +306,22 @@ impl CsvSink {
         Ok(())
     }
 
-    fn tick(&mut self) {
+    fn tick(&mut self) -> anyhow::Result<()> {
         let watermarks = self
             .files
             .iter()
             .map(|((partition, _), file)| (*partition, file.next_offset(), file.synced_offset()));
         self.progress.tick(watermarks, &self.receiver.shared.ends());
         let brokers = &self.settings.kafka.brokers;
-        match self.receiver.shared.cluster.error() {
+        let cluster = &self.receiver.shared.cluster;
+        if let Some(reason) = cluster.refused() {
+            bail!("kafka at {brokers}: {reason}");
+        }
+        match cluster.error() {
             Some(error) => self.service.health.red("kafka", format!("{brokers}: {error}; trying on")),
             None => self.service.health.green("kafka"),
         }
+        Ok(())
     }
 
     fn control(&mut self, control: Control) -> anyhow::Result<()> {

@@ -309,7 +309,7 @@ mod tests {
 
     #[tokio::test]
     async fn letters_that_nobody_acknowledges_are_given_up_with_the_brokers_name_or_at_a_signal() {
-        let settings = kafka::Settings { brokers: "127.0.0.1:1".to_owned() };
+        let settings = kafka::Settings { brokers: "127.0.0.1:1".to_owned(), ..kafka::Settings::default() };
         let sender = DeadLetters::new(&settings, "g", Health::default()).unwrap();
         let key = Key { partition: 0, bytes: b"k"[..].into() };
         let letters = || vec![DeadLetter::removal("orders.dlq", &key, By::Purge, Some(7)); 3];

@@ -194,7 +194,7 @@ impl Engine {
                 Some(answer) = self.probe.join_next() => self.probed(answer?)?,
                 Some(round) = self.suspects.judged() => self.judged(round?),
                 Some(found) = self.schema.join_next() => self.schema_read(found?),
-                _ = ticks.tick() => self.tick(),
+                _ = ticks.tick() => self.tick()?,
                 delivery = self.receiver.chunks.recv(), if hungry => {
                     self.deliver(delivery.context(POLLING_ENDED)?)?;
                 }

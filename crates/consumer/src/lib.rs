@@ -51,6 +51,7 @@ pub use settings::{Settings, Sink};
 /// # Errors
 /// Something that only an operator can mend, in words.
 pub async fn run(settings: Settings, service: Service) -> anyhow::Result<()> {
+    settings.kafka.check()?;
     settings.consumer.check()?;
     let routes = route::load(&settings.consumer.routes)
         .map_err(|problems| anyhow::anyhow!(route::listed(&problems)))?;

@@ -38,6 +38,10 @@ pub struct Cassandra {
     pub username: String,
     /// The user's password.
     pub password: SecretString,
+    /// The authorities whose certificates are trusted, a file in PEM; set, every connection is encrypted.
+    pub ca: PathBuf,
+    /// The name that each node's certificate has; empty: it has the node's address.
+    pub tls_name: String,
     /// How long one request may take.
     #[serde(with = "humantime_serde")]
     pub request_timeout: Duration,
@@ -49,6 +53,8 @@ impl Default for Cassandra {
             contact_points: "localhost:9042".to_owned(),
             username: String::new(),
             password: SecretString::default(),
+            ca: PathBuf::new(),
+            tls_name: String::new(),
             request_timeout: Duration::from_secs(10),
         }
     }

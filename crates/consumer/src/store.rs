@@ -8,6 +8,7 @@ mod error;
 mod metadata;
 mod read;
 pub(crate) mod server;
+mod tls;
 mod values;
 
 use std::collections::BTreeMap;
@@ -236,7 +237,12 @@ async fn open(settings: &Cassandra) -> Result<Session, ConnectError> {
     if !settings.username.is_empty() {
         builder = builder.user(&settings.username, settings.password.expose_secret());
     }
-    builder.build().await.map_err(|error| error::of_connect(&error, settings))
+    let refusal = tls::Refusal::default();
+    let builder = tls::secured(builder, settings, &refusal).map_err(ConnectError::Refused)?;
+    builder.build().await.map_err(|error| match refusal.reason() {
+        Some(reason) => error::of_certificate(&reason, settings),
+        None => error::of_connect(&error, settings),
+    })
 }
 
 async fn generation(session: &Session, host: Uuid) -> Option<(Uuid, i32)> {

@@ -51,7 +51,6 @@ impl Topics {
     /// # Errors
     /// It does not answer.
     pub fn connect(settings: &kafka::Settings, client_id: &str) -> Result<Self, Unread> {
-        let cluster = Cluster::default();
         let consumer: BaseConsumer<Cluster> = settings
             .client(client_id)
             // librdkafka wants a name; nothing is stored under it.
@@ -60,15 +59,10 @@ impl Topics {
             .set("enable.auto.offset.store", "false")
             .set("enable.partition.eof", "true")
             .set("auto.offset.reset", "earliest")
-            .create_with_context(cluster.clone())
+            .create_with_context(Cluster::default())
             .map_err(|error| Unread(format!("kafka at {}: {error}", settings.brokers)))?;
         let metadata = consumer.fetch_metadata(None, PATIENCE).map_err(|error| {
-            // The reason is in an event that waits to be polled, behind others.
-            let reason = (0..20).find_map(|_| {
-                drop(consumer.poll(Duration::from_millis(5)));
-                cluster.error()
-            });
-            let reason = reason.unwrap_or_else(|| error.to_string());
+            let reason = Cluster::reason(&consumer).unwrap_or_else(|| error.to_string());
             Unread(format!("kafka at {} does not answer: {reason}", settings.brokers))
         })?;
         let partitions = metadata.topics().iter().map(|topic| {

@@ -21,25 +21,36 @@ const RETRY_MAX: Duration = Duration::from_secs(30);
 pub(crate) const PART: &str = "kafka";
 
 /// Waits until Kafka answers and has the topic; a Kafka that is down is said, not an error.
-pub(crate) async fn wait_until_ready(publisher: &Publisher, health: &Health, stop: &CancellationToken) {
+///
+/// # Errors
+/// No attempt will succeed, and why.
+pub(crate) async fn wait_until_ready(
+    publisher: &Publisher,
+    health: &Health,
+    stop: &CancellationToken,
+) -> Result<(), String> {
     let mut backoff = Backoff::new(RETRY_MIN, Duration::from_secs(10));
     loop {
         let answer = tokio::select! {
             answer = publisher.check_topic() => answer,
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => return Ok(()),
         };
         let reason = match answer {
             Ok(_) => {
                 publisher.deliveries().cluster.works();
-                return health.green(PART);
+                health.green(PART);
+                return Ok(());
             }
             Err(reason) => reason,
         };
+        if let Some(reason) = publisher.deliveries().cluster.refused() {
+            return Err(format!("kafka at {}: {reason}", publisher.brokers()));
+        }
         let wait = backoff.next(random(), None);
         health.red(PART, format!("{reason}; next attempt in {:.1} s", wait.as_secs_f64()));
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => return Ok(()),
         }
     }
 }

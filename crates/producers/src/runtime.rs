@@ -88,6 +88,7 @@ pub(crate) async fn run(
     settings: Settings,
     service: Service,
 ) -> anyhow::Result<()> {
+    settings.kafka.check()?;
     settings.producer.check()?;
     let source = Source::of(dataset, &settings.section(dataset)?)?;
     source.check(dataset, &settings.producer)?;
@@ -146,14 +147,16 @@ pub(crate) async fn run(
 impl Runtime {
     async fn wait_for_kafka(&self) -> anyhow::Result<()> {
         let ready = monitor::wait_until_ready(&self.publisher, &self.health, &self.stop);
-        if !self.once {
-            ready.await;
-        } else if tokio::time::timeout(ONCE_WAIT, ready).await.is_err() {
+        let refused = if !self.once {
+            ready.await
+        } else if let Ok(refused) = tokio::time::timeout(ONCE_WAIT, ready).await {
+            refused
+        } else {
             let report = self.health.report();
             let reason = report.parts.get(monitor::PART).map_or("", |part| part.reason.as_str());
             bail!("kafka is not ready within {} s: {reason}", ONCE_WAIT.as_secs());
-        }
-        Ok(())
+        };
+        refused.map_err(anyhow::Error::msg)
     }
 
     async fn produce(&mut self, source: Source) -> anyhow::Result<()> {

@@ -2,12 +2,19 @@
 
 mod cluster;
 mod headers;
+mod security;
+
+use std::path::PathBuf;
 
 use rdkafka::config::ClientConfig;
+use secrecy::SecretString;
 use serde::Deserialize;
 
 pub use cluster::Cluster;
 pub use headers::headers;
+pub use security::{Mechanism, Protocol};
+
+use crate::config::ConfigError;
 
 /// Section `[kafka]`.
 #[derive(Debug, Clone, Deserialize)]
@@ -15,16 +22,42 @@ pub use headers::headers;
 pub struct Settings {
     /// `host:port`, comma separated.
     pub brokers: String,
+    /// `plaintext`, `ssl`, `sasl_plaintext` or `sasl_ssl`.
+    pub security_protocol: Protocol,
+    /// The authorities whose certificates are trusted, a file in PEM; empty: those of the system. The certificate must
+    /// name the host under which the broker is reached.
+    pub ca: PathBuf,
+    /// `SCRAM-SHA-512`, `SCRAM-SHA-256` or `PLAIN`.
+    pub sasl_mechanism: Mechanism,
+    /// The user, for the two protocols with `sasl`.
+    pub username: String,
+    /// The user's password.
+    pub password: SecretString,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { brokers: "localhost:9092".to_owned() }
+        Self {
+            brokers: "localhost:9092".to_owned(),
+            security_protocol: Protocol::default(),
+            ca: PathBuf::new(),
+            sasl_mechanism: Mechanism::default(),
+            username: String::new(),
+            password: SecretString::default(),
+        }
     }
 }
 
 impl Settings {
-    /// What every client needs: addresses, a name in the broker's log, short reconnects.
+    /// Checks that what is set goes together.
+    ///
+    /// # Errors
+    /// The first value that has no effect, or lacks another.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        security::check(self)
+    }
+
+    /// What every client needs: addresses, who it is, a name in the broker's log, short reconnects.
     pub fn client(&self, client_id: &str) -> ClientConfig {
         let mut config = ClientConfig::new();
         config
@@ -37,6 +70,7 @@ impl Settings {
             .set("socket.timeout.ms", "20000")
             .set("socket.connection.setup.timeout.ms", "10000")
             .set("socket.keepalive.enable", "true");
+        security::apply(self, &mut config);
         config
     }
 

@@ -12,6 +12,7 @@ use service::config::{self, ConfigError};
 pub(crate) fn of_consumer(routes: Option<PathBuf>) -> Result<Settings, ConfigError> {
     let mut settings: Settings = config::load()?;
     settings.consumer.check()?;
+    settings.kafka.check()?;
     if let Some(routes) = routes {
         settings.consumer.routes = routes;
     }

@@ -11,6 +11,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 use service::Service;
+use service::kafka::Cluster;
 
 use super::file::NO_TIMESTAMP;
 use crate::message::Partition;
@@ -36,7 +37,7 @@ pub(super) type FirstMessages = BTreeMap<(Partition, i64), Option<Found>>;
 
 /// A consumer without a group's offsets, for questions.
 pub(super) struct Topics {
-    consumer: Arc<BaseConsumer>,
+    consumer: Arc<BaseConsumer<Cluster>>,
     brokers: String,
     names: Arc<[String]>,
 }
@@ -52,7 +53,7 @@ impl Topics {
             // One message of each partition is wanted, not what follows it.
             .set("fetch.message.max.bytes", "1024")
             .set("fetch.wait.max.ms", "10");
-        let consumer = Arc::new(config.create()?);
+        let consumer = Arc::new(config.create_with_context(Cluster::default())?);
         Ok(Self { consumer, brokers: settings.kafka.brokers.clone(), names: names.into() })
     }
 
@@ -73,22 +74,28 @@ impl Topics {
     async fn patiently<T: Send + 'static>(
         &self,
         service: &Service,
-        ask: impl Fn(&BaseConsumer, &[String]) -> anyhow::Result<T> + Send + Sync + 'static,
+        ask: impl Fn(&BaseConsumer<Cluster>, &[String]) -> anyhow::Result<T> + Send + Sync + 'static,
     ) -> anyhow::Result<Option<T>> {
         let ask = Arc::new(ask);
         loop {
             let (consumer, names, ask) =
                 (Arc::clone(&self.consumer), Arc::clone(&self.names), Arc::clone(&ask));
-            let answer = tokio::task::spawn_blocking(move || ask(&consumer, &names));
+            let answer = tokio::task::spawn_blocking(move || {
+                ask(&consumer, &names).map_err(|error| (error, Cluster::reason(&consumer)))
+            });
             let answer = tokio::select! {
                 answer = answer => answer?,
                 () = service.shutdown.cancelled() => return Ok(None),
             };
             match answer {
                 Ok(answer) => return Ok(Some(answer)),
-                Err(error) => {
-                    let reason = format!("{}: {error:#}; next try in 2 s", self.brokers);
-                    service.health.red("kafka", reason);
+                Err((error, reason)) => {
+                    if let Some(reason) = self.consumer.context().refused() {
+                        bail!("kafka at {}: {reason}", self.brokers);
+                    }
+                    let reason =
+                        reason.map_or_else(|| format!("{error:#}"), |reason| format!("{error:#}: {reason}"));
+                    service.health.red("kafka", format!("{}: {reason}; next try in 2 s", self.brokers));
                 }
             }
             if service.stops_within(AGAIN_AFTER).await {
@@ -98,7 +105,7 @@ impl Topics {
     }
 }
 
-fn ask_ranges(consumer: &BaseConsumer, topics: &[String]) -> anyhow::Result<Ranges> {
+fn ask_ranges(consumer: &BaseConsumer<Cluster>, topics: &[String]) -> anyhow::Result<Ranges> {
     let mut ranges = Ranges::new();
     for (topic, name) in topics.iter().enumerate() {
         let metadata = consumer.fetch_metadata(Some(name), PATIENCE)?;
@@ -117,7 +124,7 @@ fn ask_ranges(consumer: &BaseConsumer, topics: &[String]) -> anyhow::Result<Rang
 // Files of one partition may end at different offsets, but a partition is read from one at a time: hence rounds.
 // Each is of one topic, since librdkafka tells the end of a partition without its topic.
 fn ask_messages(
-    consumer: &BaseConsumer,
+    consumer: &BaseConsumer<Cluster>,
     topics: &[String],
     offsets: &BTreeSet<(Partition, i64)>,
 ) -> anyhow::Result<FirstMessages> {
@@ -141,7 +148,7 @@ fn ask_messages(
 }
 
 fn ask_round(
-    consumer: &BaseConsumer,
+    consumer: &BaseConsumer<Cluster>,
     topic: &str,
     round: &BTreeMap<i32, i64>,
     until: Instant,

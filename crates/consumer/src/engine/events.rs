@@ -181,8 +181,8 @@ impl Engine {
         self.service.health.red("cassandra", format!("{points}: {reason}; trying on, nothing is skipped"));
     }
 
-    pub(super) fn tick(&mut self) {
-        self.report_kafka();
+    pub(super) fn tick(&mut self) -> anyhow::Result<()> {
+        self.report_kafka()?;
         self.progress.tick(self.ledger.watermarks(), &self.receiver.shared.ends());
         if self.probe.is_empty() {
             self.send_probe();
@@ -197,11 +197,15 @@ impl Engine {
             let routes = Arc::clone(&self.routes);
             self.schema.spawn(async move { targets(&store, &routes).await });
         }
+        Ok(())
     }
 
-    fn report_kafka(&self) {
+    fn report_kafka(&self) -> anyhow::Result<()> {
         let brokers = &self.settings.kafka.brokers;
         let shared = &self.receiver.shared;
+        if let Some(reason) = shared.cluster.refused() {
+            bail!("kafka at {brokers}: {reason}");
+        }
         match shared.cluster.error() {
             Some(error) => {
                 self.service
@@ -211,6 +215,7 @@ impl Engine {
             None if shared.connected.load(Ordering::Relaxed) => self.service.health.green("kafka"),
             None => {}
         }
+        Ok(())
     }
 
     fn send_probe(&mut self) {

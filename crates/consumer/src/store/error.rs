@@ -78,6 +78,15 @@ pub(super) fn of_connect(error: &NewSessionError, settings: &Cassandra) -> Conne
     }
 }
 
+pub(super) fn of_certificate(reason: &str, settings: &Cassandra) -> ConnectError {
+    let Cassandra { contact_points, ca, tls_name, .. } = settings;
+    ConnectError::Refused(format!(
+        "the certificate of cassandra at {contact_points} is refused: {reason}; look at cassandra.ca = {:?} and \
+         cassandra.tls_name = {tls_name:?} (empty: the certificate must have the node's address)",
+        ca.display().to_string()
+    ))
+}
+
 pub(super) fn of_prepare(error: &PrepareError) -> WriteError {
     match error {
         PrepareError::AllAttemptsFailed { first_attempt } => of_attempt(first_attempt, chain(error)),

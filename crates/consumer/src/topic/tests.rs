@@ -15,7 +15,7 @@ async fn three_messages() -> (MockCluster<'static, DefaultProducerContext>, kafk
         let record = FutureRecord::<str, str>::to("t").partition(0).payload("{}");
         producer.send(record, Duration::from_secs(10)).await.unwrap();
     }
-    (cluster, kafka::Settings { brokers })
+    (cluster, kafka::Settings { brokers, ..kafka::Settings::default() })
 }
 
 fn read(topics: &Topics, range: Range<i64>) -> (Vec<i64>, Result<(), Unread>) {

@@ -33,7 +33,8 @@ struct Fixture {
 fn start() -> Fixture {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic(DATASET.topic, 1, 1).unwrap();
-    let kafka = service::kafka::Settings { brokers: cluster.bootstrap_servers() };
+    let brokers = cluster.bootstrap_servers();
+    let kafka = service::kafka::Settings { brokers, ..service::kafka::Settings::default() };
     let counts = Arc::new(Counts::new(DATASET.name));
     let publisher = Publisher::new(&kafka, &DATASET, Arc::clone(&counts), CancellationToken::new()).unwrap();
     Fixture { cluster, counts, publisher }

@@ -1,42 +1,121 @@
-//! What librdkafka reports of the cluster -> the last error, for a health's words.
+//! What librdkafka reports of the cluster -> the last error, for a health's words, and whether it is a refusal.
 //!
 //! librdkafka's own log lines go to DEBUG: what an operator needs of them reaches the health instead.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::KafkaError;
+use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tracing::debug;
 
 /// librdkafka's view of the cluster: the last error it reported, until something works again.
 #[derive(Debug, Clone, Default)]
 pub struct Cluster {
-    error: Arc<Mutex<Option<String>>>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    error: Option<String>,
+    refused: Option<String>,
+    has_worked: bool,
 }
 
 impl Cluster {
     /// The last reported error, such as `all brokers down`.
     pub fn error(&self) -> Option<String> {
-        self.error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock().error.clone()
+    }
+
+    /// Why no attempt will succeed: the broker does not accept this user, or this client not the broker's certificate,
+    /// and neither ever did. What has worked once is tried on for ever: it may be a change that is under way.
+    pub fn refused(&self) -> Option<String> {
+        let state = self.lock();
+        if state.has_worked { None } else { state.refused.clone() }
     }
 
     /// Forgets the error: a message or an acknowledgement has arrived.
     pub fn works(&self) {
-        *self.error.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.lock() = State { has_worked: true, ..State::default() };
     }
 
     /// Keeps what the statistics tell: a broker that is connected and does not answer.
     pub fn is_silent(&self, reason: String) {
-        *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+        self.lock().error = Some(reason);
     }
 
     /// Keeps an error that librdkafka reported.
     pub fn error_reported(&self, error: &KafkaError, reason: &str) {
         debug!(%error, reason, "librdkafka error");
         let text = if reason.is_empty() { error.to_string() } else { reason.to_owned() };
-        *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+        let remedy = Remedy::of(error.rdkafka_error_code(), &text);
+        let mut state = self.lock();
+        let text = match &remedy {
+            Some(remedy) => format!("{text}; {}", remedy.words()),
+            None => text,
+        };
+        if remedy.is_some_and(|remedy| remedy != Remedy::Protocol) {
+            state.refused = Some(text.clone());
+        }
+        // That all are down only follows from what was said before.
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) || state.error.is_none() {
+            state.error = Some(text);
+        }
+    }
+
+    /// Why this consumer's question was not answered. librdkafka's reason is in an event that waits to be polled,
+    /// behind others.
+    pub fn reason(consumer: &BaseConsumer<Cluster>) -> Option<String> {
+        use rdkafka::consumer::Consumer;
+        (0..20).find_map(|_| {
+            drop(consumer.poll(Duration::from_millis(5)));
+            consumer.context().error()
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a person can do about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Remedy {
+    Password,
+    Certificate,
+    Protocol,
+}
+
+impl Remedy {
+    fn of(code: Option<RDKafkaErrorCode>, text: &str) -> Option<Self> {
+        match code {
+            // A broker that goes away amid the handshake is reported with the same code.
+            Some(RDKafkaErrorCode::Authentication)
+                if !text.contains("transport failure") && !text.contains("Disconnected") =>
+            {
+                Some(Self::Password)
+            }
+            Some(RDKafkaErrorCode::SSL) if text.contains("certificate") => Some(Self::Certificate),
+            _ if text.contains("security.protocol") || text.contains("wrong version number") => {
+                Some(Self::Protocol)
+            }
+            _ => None,
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Password => {
+                "look at kafka.username, kafka.password (or password_file) and kafka.sasl_mechanism"
+            }
+            Self::Certificate => {
+                "look at kafka.ca, and whether the broker's certificate names the host in kafka.brokers"
+            }
+            Self::Protocol => "look at kafka.security_protocol",
+        }
     }
 }
 
@@ -51,3 +130,75 @@ impl ClientContext for Cluster {
 }
 
 impl ConsumerContext for Cluster {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // As librdkafka 2.12 words them.
+    const WRONG_PASSWORD: &str = "sasl_ssl://kafka:19092/bootstrap: SASL authentication error: Authentication failed \
+        during authentication due to invalid credentials with SASL mechanism SCRAM-SHA-512";
+    const WRONG_CERTIFICATE: &str = "ssl://kafka:19092/bootstrap: SSL handshake failed: error:0A000086:SSL routines::\
+        certificate verify failed: broker certificate could not be verified";
+    const LOST: &str = "sasl_ssl://kafka:19092/1: SASL SCRAM-SHA-512 mechanism handshake failed: Local: Broker \
+        transport failure: broker's supported mechanisms: ";
+
+    fn after(reports: &[(RDKafkaErrorCode, &str)]) -> Cluster {
+        let cluster = Cluster::default();
+        for (code, reason) in reports {
+            cluster.error_reported(&KafkaError::Global(*code), reason);
+        }
+        cluster
+    }
+
+    #[test]
+    fn refusals_name_what_to_mend() {
+        let password = after(&[(RDKafkaErrorCode::Authentication, WRONG_PASSWORD)]).refused().unwrap();
+        assert!(
+            password.contains("invalid credentials") && password.contains("kafka.password"),
+            "{password}"
+        );
+        let certificate = after(&[(RDKafkaErrorCode::SSL, WRONG_CERTIFICATE)]).refused().unwrap();
+        assert!(
+            certificate.contains("could not be verified") && certificate.contains("kafka.ca"),
+            "{certificate}"
+        );
+    }
+
+    #[test]
+    fn a_refusal_outlives_what_follows_from_it() {
+        let cluster = after(&[
+            (RDKafkaErrorCode::Authentication, WRONG_PASSWORD),
+            (RDKafkaErrorCode::AllBrokersDown, "1/1 brokers are down"),
+        ]);
+        assert!(cluster.refused().is_some());
+        assert_eq!(cluster.error(), cluster.refused());
+    }
+
+    #[test]
+    fn a_broker_that_goes_away_amid_the_handshake_refuses_nobody() {
+        let cluster = after(&[(RDKafkaErrorCode::Authentication, LOST)]);
+        assert_eq!(cluster.refused(), None);
+        assert!(cluster.error().is_some());
+    }
+
+    #[test]
+    fn what_has_worked_is_tried_on() {
+        let cluster = Cluster::default();
+        cluster.works();
+        cluster.error_reported(&KafkaError::Global(RDKafkaErrorCode::Authentication), WRONG_PASSWORD);
+        assert_eq!(cluster.refused(), None);
+        assert!(cluster.error().is_some_and(|error| error.contains("kafka.password")));
+    }
+
+    #[test]
+    fn a_wrong_protocol_is_named_and_tried_on() {
+        let cluster = after(&[(
+            RDKafkaErrorCode::BrokerTransportFailure,
+            "kafka:19092/bootstrap: Disconnected: requesting ApiVersion: might be caused by incorrect \
+             security.protocol configuration (connecting to a SSL listener?)",
+        )]);
+        assert_eq!(cluster.refused(), None);
+        assert!(cluster.error().is_some_and(|error| error.contains("kafka.security_protocol")));
+    }
+}

@@ -49,7 +49,7 @@ impl Broker {
 
     /// Returns what its clients need.
     pub(super) fn settings(&self) -> kafka::Settings {
-        kafka::Settings { brokers: self.address() }
+        kafka::Settings { brokers: self.address(), ..kafka::Settings::default() }
     }
 }
 
