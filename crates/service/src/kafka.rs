@@ -6,7 +6,7 @@ mod security;
 
 use std::path::PathBuf;
 
-use rdkafka::config::ClientConfig;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -71,6 +71,8 @@ impl Settings {
             .set("socket.connection.setup.timeout.ms", "10000")
             .set("socket.keepalive.enable", "true");
         security::apply(self, &mut config);
+        // From here on librdkafka tells why a connection was closed; `Cluster` passes it to DEBUG.
+        config.set_log_level(RDKafkaLogLevel::Info);
         config
     }
 

@@ -52,18 +52,25 @@ impl Engine {
                 self.epochs.sought(epoch);
             }
             Control::MissingTopics(missing) if missing.is_empty() => self.service.health.green("topics"),
-            Control::MissingTopics(missing) => self.service.health.red(
-                "topics",
-                format!(
-                    "missing on {}: {}; create them (kafka/create-topics.sh does), they are then read by themselves",
-                    self.settings.kafka.brokers,
-                    missing.join(", ")
-                ),
-            ),
+            Control::MissingTopics(missing) => self.topics_are_missing(&missing),
             Control::Trouble(reason) => debug!(reason, "kafka reports"),
             Control::Fatal(reason) => bail!("{reason}; a restart goes on from the committed offsets"),
         }
         Ok(())
+    }
+
+    fn topics_are_missing(&self, missing: &[String]) {
+        let kafka = &self.settings.kafka;
+        let (brokers, missing) = (&kafka.brokers, missing.join(", "));
+        // Kafka shows a user only the topics that the user may describe.
+        let or_hidden = match kafka.username.as_str() {
+            "" => String::new(),
+            user => format!(", or let user {user} read them"),
+        };
+        let reason = format!(
+            "missing on {brokers}: {missing}; create them (kafka/create-topics.sh does){or_hidden}; they are then read by themselves"
+        );
+        self.service.health.red("topics", reason);
     }
 
     // Something arrives: what was denied is allowed by now.

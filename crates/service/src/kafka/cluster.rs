@@ -50,6 +50,11 @@ impl Cluster {
     /// Keeps an error that librdkafka reported.
     pub fn error_reported(&self, error: &KafkaError, reason: &str) {
         debug!(%error, reason, "librdkafka error");
+        // librdkafka asks for the coordinator of every group that it is told of, also where partitions are assigned and no
+        // group is used. Where one is, the consumer gets this error too, and tells it.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed) {
+            return;
+        }
         let text = if reason.is_empty() { error.to_string() } else { reason.to_owned() };
         let remedy = Remedy::of(error.rdkafka_error_code(), &text);
         let mut state = self.lock();
@@ -99,7 +104,11 @@ impl Remedy {
                 Some(Self::Password)
             }
             Some(RDKafkaErrorCode::SSL) if text.contains("certificate") => Some(Self::Certificate),
-            _ if text.contains("security.protocol") || text.contains("wrong version number") => {
+            // A broker that awaits TLS closes the connection on the first plain request.
+            _ if text.contains("Disconnected") && text.contains("in state APIVERSION_QUERY") => {
+                Some(Self::Protocol)
+            }
+            _ if text.contains("PLAINTEXT broker listener") || text.contains("wrong version number") => {
                 Some(Self::Protocol)
             }
             _ => None,
@@ -122,6 +131,12 @@ impl Remedy {
 impl ClientContext for Cluster {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         debug!(?level, facility, message, "librdkafka");
+        // A wrong protocol is told here alone; as an error there is only that all brokers are down. A broker that is being
+        // stopped or started looks the same: one that has spoken once is not suspected.
+        let mut state = self.lock();
+        if !state.has_worked && Remedy::of(None, message) == Some(Remedy::Protocol) {
+            state.error = Some(format!("{message}; {}", Remedy::Protocol.words()));
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -140,6 +155,10 @@ mod tests {
         during authentication due to invalid credentials with SASL mechanism SCRAM-SHA-512";
     const WRONG_CERTIFICATE: &str = "ssl://kafka:19092/bootstrap: SSL handshake failed: error:0A000086:SSL routines::\
         certificate verify failed: broker certificate could not be verified";
+    const CLOSED_AT_ONCE: &str = "[thrd:kafka:19092/bootstrap]: kafka:19092/bootstrap: Disconnected: connection closed by \
+        peer: receive 0 after POLLIN (after 109ms in state APIVERSION_QUERY)";
+    const PLAIN_PORT: &str = "ssl://kafka:19092/bootstrap: SSL handshake failed: Disconnected: connecting to a PLAINTEXT \
+        broker listener?";
     const LOST: &str = "sasl_ssl://kafka:19092/1: SASL SCRAM-SHA-512 mechanism handshake failed: Local: Broker \
         transport failure: broker's supported mechanisms: ";
 
@@ -192,12 +211,28 @@ mod tests {
     }
 
     #[test]
+    fn a_group_that_is_only_named_needs_no_right() {
+        let cluster =
+            after(&[(RDKafkaErrorCode::GroupAuthorizationFailed, "FindCoordinator response error")]);
+        assert_eq!(cluster.error(), None);
+    }
+
+    #[test]
     fn a_wrong_protocol_is_named_and_tried_on() {
-        let cluster = after(&[(
-            RDKafkaErrorCode::BrokerTransportFailure,
-            "kafka:19092/bootstrap: Disconnected: requesting ApiVersion: might be caused by incorrect \
-             security.protocol configuration (connecting to a SSL listener?)",
-        )]);
+        let cluster = Cluster::default();
+        let said = || cluster.log(RDKafkaLogLevel::Info, "FAIL", CLOSED_AT_ONCE);
+        said();
+        cluster.error_reported(&KafkaError::Global(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down");
+        assert_eq!(cluster.refused(), None);
+        assert!(cluster.error().is_some_and(|error| error.contains("kafka.security_protocol")));
+        cluster.works();
+        said();
+        assert_eq!(cluster.error(), None);
+    }
+
+    #[test]
+    fn tls_on_a_plain_port_is_named_and_tried_on() {
+        let cluster = after(&[(RDKafkaErrorCode::BrokerTransportFailure, PLAIN_PORT)]);
         assert_eq!(cluster.refused(), None);
         assert!(cluster.error().is_some_and(|error| error.contains("kafka.security_protocol")));
     }
