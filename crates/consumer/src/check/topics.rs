@@ -93,6 +93,12 @@ pub(super) async fn configs(
     let mut configs = BTreeMap::new();
     for (name, answer) in names.iter().zip(answers) {
         let answer = answer.map_err(|code| format!("topic {name}: {code}"))?;
+        // rust-rdkafka 0.39 leaves out the error of a single topic, and every topic has settings.
+        if answer.entries.is_empty() {
+            return Err(format!(
+                "topic {name}: this user may not see them; Kafka calls that right DescribeConfigs"
+            ));
+        }
         let entries = answer.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?)));
         configs.insert(name.clone(), entries.collect());
     }
