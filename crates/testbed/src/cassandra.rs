@@ -100,6 +100,11 @@ impl Cassandra {
                     "several Cassandra nodes need Java 17 and Maven: containers do not share the loopback addresses",
                 ));
             }
+            Tools::Docker { .. } if options.secure.is_some() => {
+                return Err(StartError::Options(
+                    "a Cassandra with TLS needs Java 17 and Maven: a container does not see the certificates",
+                ));
+            }
             Tools::Docker { docker } => in_container(docker, folder.path(), place, options)?,
         };
         Ok(Cassandra {
@@ -208,7 +213,8 @@ fn on_jvm(
     fs::create_dir(&conf).map_err(StartError::Io)?;
     fs::write(conf.join("logback.xml"), LOGGING).map_err(StartError::Io)?;
     let yaml = conf.join("cassandra.yaml");
-    fs::write(&yaml, settings::yaml(place, options)).map_err(StartError::Io)?;
+    let text = settings::yaml(place, options).map_err(StartError::Io)?;
+    fs::write(&yaml, text).map_err(StartError::Io)?;
     let heap = options.heap_mb.unwrap_or(HEAP_MB);
     let mut arguments: Vec<OsString> = vec![format!("-Xms{heap}M").into(), format!("-Xmx{heap}M").into()];
     arguments.extend(settings::JVM.map(OsString::from));

@@ -2,13 +2,14 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use crate::jars::{self, Jars};
 use crate::server::{Launch, Server};
-use crate::{Options, Port, StartError, Tools, TopicError, docker, kafka_wire, tools};
+use crate::{Operation, Options, Port, Resource, StartError, Tools, TopicError, docker, kafka_wire, tools};
 
 pub(crate) const JARS: Jars = Jars { name: "kafka_2.13-4.3.1", pom: include_str!("../poms/kafka.xml") };
 pub(crate) const IMAGE: &str = "apache/kafka:4.3.1";
@@ -41,7 +42,14 @@ appender.stdout.layout.pattern = [%d] %p %m (%c)%n
 pub struct Kafka {
     brokers: String,
     server: Option<Server>,
-    _ports: Vec<Port>,
+    ports: Option<Ports>,
+}
+
+#[derive(Debug)]
+struct Ports {
+    client: Port,
+    controller: Port,
+    secure: Option<Port>,
 }
 
 impl Kafka {
@@ -55,18 +63,25 @@ impl Kafka {
             return Err(StartError::Options("authentication is an option of Cassandra, not of Kafka"));
         }
         let tools = tools()?;
-        let ports = [Port::claim().map_err(StartError::Io)?, Port::claim().map_err(StartError::Io)?];
+        let claim = || Port::claim().map_err(StartError::Io);
+        let secure = options.secure.as_ref().map(|_| claim()).transpose()?;
+        let ports = Ports { client: claim()?, controller: claim()?, secure };
         let folder = Server::folder("kafka")?;
         let launch = match &tools {
             Tools::Jvm { java, maven } => {
                 let jars = JARS.folder(java, maven)?;
                 on_jvm(java, &jars, folder.path(), &ports, &options)?
             }
+            Tools::Docker { .. } if options.secure.is_some() => {
+                return Err(StartError::Options(
+                    "a Kafka with TLS needs Java 17 and Maven: a container does not see the certificates",
+                ));
+            }
             Tools::Docker { docker } => in_container(docker, folder.path(), &ports, &options)?,
         };
         let server = Server::new("kafka", launch, folder);
-        let brokers = ports[0].address();
-        let mut kafka = Kafka { brokers, server: Some(server), _ports: ports.into() };
+        let brokers = ports.client.address();
+        let mut kafka = Kafka { brokers, server: Some(server), ports: Some(ports) };
         kafka.restart()?;
         Ok(kafka)
     }
@@ -74,13 +89,39 @@ impl Kafka {
     /// A broker that someone else started and will stop.
     #[must_use]
     pub fn elsewhere(brokers: &str) -> Kafka {
-        Kafka { brokers: brokers.to_owned(), server: None, _ports: Vec::new() }
+        Kafka { brokers: brokers.to_owned(), server: None, ports: None }
     }
 
     /// `127.0.0.1:PORT`.
     #[must_use]
     pub fn brokers(&self) -> String {
         self.brokers.clone()
+    }
+
+    /// `localhost:PORT`, where clients come by TLS and with a user's password.
+    ///
+    /// # Panics
+    /// For a broker that was started without [`Options::secure`].
+    #[must_use]
+    pub fn secure_brokers(&self) -> String {
+        let port = self.ports.as_ref().and_then(|ports| ports.secure.as_ref());
+        format!("localhost:{}", port.expect("a broker that was started with TLS").number())
+    }
+
+    /// Lets a user do that; returns when the controller knows.
+    ///
+    /// # Errors
+    /// When the broker refuses or does not answer.
+    pub fn allow(&self, user: &str, operation: Operation, resource: Resource<'_>) -> io::Result<()> {
+        kafka_wire::allow(&self.brokers, user, operation, resource)
+    }
+
+    /// Takes that right away again.
+    ///
+    /// # Errors
+    /// When the broker refuses, does not answer, or the user had no such right.
+    pub fn disallow(&self, user: &str, operation: Operation, resource: Resource<'_>) -> io::Result<()> {
+        kafka_wire::disallow(&self.brokers, user, operation, resource)
     }
 
     /// Creates a topic with one replica; returns when every partition has a leader.
@@ -148,9 +189,8 @@ impl Kafka {
 }
 
 /// Lines of `server.properties`; `host` is where it listens inside, `logs` where its data is.
-fn settings(host: &str, logs: &str, ports: &[Port; 2], options: &Options) -> Vec<(String, String)> {
-    let [client, controller] = ports;
-    let (client, controller) = (client.number(), controller.number());
+fn settings(host: &str, logs: &str, ports: &Ports, options: &Options) -> io::Result<Vec<(String, String)>> {
+    let (client, controller) = (ports.client.number(), ports.controller.number());
     let (host, advertised) = match &options.advertised_name {
         Some(name) => ("0.0.0.0", name.as_str()),
         None => (host, "127.0.0.1"),
@@ -179,20 +219,56 @@ fn settings(host: &str, logs: &str, ports: &[Port; 2], options: &Options) -> Vec
         ("broker.session.timeout.ms", "4000".to_owned()),
         ("broker.heartbeat.interval.ms", "500".to_owned()),
     ];
-    options.settings_over(defaults.map(|(name, value)| (name.to_owned(), value)).to_vec())
+    let mut settings = defaults.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    if let (Some(secure), Some(port)) = (&options.secure, &ports.secure) {
+        secured(&mut settings, host, port.number(), secure.store("kafka")?);
+    }
+    Ok(options.settings_over(settings))
+}
+
+// A second listener, by TLS and with a user. The plain one stays for the tests' own work: nobody is its user, and may all.
+fn secured(
+    settings: &mut Vec<(String, String)>,
+    host: &str,
+    port: u16,
+    (store, password): (PathBuf, String),
+) {
+    let more = |name: &str| match name {
+        "listeners" => Some(format!(",SECURE://{host}:{port}")),
+        "advertised.listeners" => Some(format!(",SECURE://localhost:{port}")),
+        "listener.security.protocol.map" => Some(",SECURE:SASL_SSL".to_owned()),
+        _ => None,
+    };
+    for (name, value) in settings.iter_mut() {
+        value.extend(more(name));
+    }
+    let added = [
+        ("sasl.enabled.mechanisms", "SCRAM-SHA-512".to_owned()),
+        (
+            "listener.name.secure.scram-sha-512.sasl.jaas.config",
+            "org.apache.kafka.common.security.scram.ScramLoginModule required;".to_owned(),
+        ),
+        ("ssl.keystore.type", "PKCS12".to_owned()),
+        ("ssl.keystore.location", store.display().to_string()),
+        ("ssl.keystore.password", password),
+        ("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer".to_owned()),
+        ("super.users", "User:ANONYMOUS".to_owned()),
+    ];
+    settings.extend(added.map(|(name, value)| (name.to_owned(), value)));
 }
 
 fn on_jvm(
     java: &Path,
     jars: &Path,
     folder: &Path,
-    ports: &[Port; 2],
+    ports: &Ports,
     options: &Options,
 ) -> Result<Launch, StartError> {
     let properties = folder.join("server.properties");
     let logging = folder.join("log4j2.properties");
     let data = folder.join("data").display().to_string();
     let lines: Vec<String> = settings("127.0.0.1", &data, ports, options)
+        .map_err(StartError::Io)?
         .iter()
         .map(|(name, value)| format!("{name}={value}\n"))
         .collect();
@@ -202,8 +278,13 @@ fn on_jvm(
     let class_path = jars::class_path(jars);
     let mut format = Command::new(java);
     format.args(["-Xmx128m", "-XX:TieredStopAtLevel=1", &logging, "-cp", &class_path]);
-    format.args(["kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER_ID, "--config"]);
-    let output = format.arg(&properties).current_dir(folder).output().map_err(StartError::Io)?;
+    format
+        .args(["kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER_ID, "--config"])
+        .arg(&properties);
+    for (user, password) in options.secure.iter().flat_map(|secure| &secure.users) {
+        format.args(["--add-scram", &format!("SCRAM-SHA-512=[name={user},password={password}]")]);
+    }
+    let output = format.current_dir(folder).output().map_err(StartError::Io)?;
     if !output.status.success() {
         let text = [output.stdout, output.stderr].concat();
         let reason = format!("format Kafka's folder: {}", String::from_utf8_lossy(&text).trim());
@@ -221,12 +302,12 @@ fn on_jvm(
 fn in_container(
     docker: &Path,
     folder: &Path,
-    ports: &[Port; 2],
+    ports: &Ports,
     options: &Options,
 ) -> Result<Launch, StartError> {
     docker::pull(docker, IMAGE)?;
     let heap = options.heap_mb.unwrap_or(HEAP_MB);
-    let client = ports[0].number();
+    let client = ports.client.number();
     let container = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut arguments: Vec<String> = ["create", "--name", &container].map(str::to_owned).to_vec();
     arguments.extend(["--publish".to_owned(), format!("127.0.0.1:{client}:{client}")]);
@@ -237,7 +318,8 @@ fn in_container(
         format!("KAFKA_HEAP_OPTS=-Xms{heap}m -Xmx{heap}m"),
         format!("KAFKA_OPTS={}", opts.join(" ")),
     ];
-    for (name, value) in settings("0.0.0.0", "/var/lib/kafka/data/logs", ports, options) {
+    let settings = settings("0.0.0.0", "/var/lib/kafka/data/logs", ports, options).map_err(StartError::Io)?;
+    for (name, value) in settings {
         // The image's rule: dots become underscores.
         variables.push(format!("KAFKA_{}={value}", name.replace('.', "_").to_uppercase()));
     }

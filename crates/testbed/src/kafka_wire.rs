@@ -1,12 +1,17 @@
-//! The two requests to a Kafka broker that need no driver: create a topic, and see who leads its partitions.
+//! The few requests to a Kafka broker that need no driver: create a topic, see who leads its partitions, give rights.
 //!
 //! Frames as in <https://kafka.apache.org/protocol>, in the newest versions without compact fields.
+
+mod rights;
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use thiserror::Error;
+
+pub use rights::{Operation, Resource};
+pub(crate) use rights::{allow, disallow};
 
 use crate::wait::poll;
 

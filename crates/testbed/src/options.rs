@@ -1,5 +1,24 @@
 //! What a test may ask of a server beyond the defaults.
 
+use std::path::{Path, PathBuf};
+
+/// TLS on a server, and for Kafka a listener that asks for a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secure {
+    /// What `secure/certificates.sh` has made: `kafka.p12`, `cassandra.p12` and the password of each in a file beside it.
+    pub certificates: PathBuf,
+    /// Kafka's users with their passwords.
+    pub users: Vec<(String, String)>,
+}
+
+impl Secure {
+    /// The store of this server's key, and its password.
+    pub(crate) fn store(&self, server: &str) -> std::io::Result<(PathBuf, String)> {
+        let password = std::fs::read_to_string(self.certificates.join(format!("{server}.password")))?;
+        Ok((self.certificates.join(format!("{server}.p12")), password))
+    }
+}
+
 /// How a server is started. The default is what most tests want.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
@@ -14,6 +33,8 @@ pub struct Options {
     pub advertised_name: Option<String>,
     /// Cassandra alone: passwords and permissions are checked; the superuser is `cassandra`/`cassandra`.
     pub authentication: bool,
+    /// Beside the plain way in, one with TLS. Kafka checks rights then; whoever comes by the plain way has all.
+    pub secure: Option<Secure>,
 }
 
 impl Options {
@@ -49,6 +70,15 @@ impl Options {
     #[must_use]
     pub fn authentication(mut self, on: bool) -> Self {
         self.authentication = on;
+        self
+    }
+
+    /// Adds a way in with TLS, with the certificates of that folder; for Kafka with these users and their passwords.
+    #[must_use]
+    pub fn secure(mut self, certificates: &Path, users: &[(&str, &str)]) -> Self {
+        let users =
+            users.iter().map(|(user, password)| ((*user).to_owned(), (*password).to_owned())).collect();
+        self.secure = Some(Secure { certificates: certificates.to_owned(), users });
         self
     }
 

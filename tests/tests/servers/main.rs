@@ -18,5 +18,6 @@ mod redelivery;
 mod ring;
 mod routes;
 mod schema;
+mod secure;
 mod shutdown;
 mod types;

@@ -1,5 +1,7 @@
 //! The node's `cassandra.yaml` and its JVM flags: as shipped with 5.0.9, apart from what the comments say.
 
+use std::io;
+
 use super::place::Place;
 use crate::Options;
 
@@ -84,7 +86,7 @@ fn syncs_periodically(options: &Options) -> bool {
 }
 
 /// A whole `cassandra.yaml`.
-pub(super) fn yaml(place: &Place, options: &Options) -> String {
+pub(super) fn yaml(place: &Place, options: &Options) -> io::Result<String> {
     let storage = place.storage_port();
     let mut settings = vec![
         ("cluster_name", "testbed".to_owned()),
@@ -120,13 +122,22 @@ pub(super) fn yaml(place: &Place, options: &Options) -> String {
         settings.extend([("initial_token", tokens.join(",")), ("auto_bootstrap", "false".to_owned())]);
     }
     settings.extend(differences(place.client_port(), options));
+    if let Some(secure) = &options.secure {
+        let (store, password) = secure.store("cassandra")?;
+        // Optional: what the testbed itself asks goes without.
+        let encryption = format!(
+            "{{enabled: true, optional: true, keystore: {}, keystore_password: {password}, store_type: PKCS12}}",
+            store.display()
+        );
+        settings.push(("client_encryption_options", encryption));
+    }
     let lines = options.settings_over(owned(settings));
     let mut yaml: String = lines.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
     yaml.push_str(&format!(
         "seed_provider:\n  - class_name: org.apache.cassandra.locator.SimpleSeedProvider\n    \
          parameters:\n      - seeds: \"127.0.0.1:{storage}\"\n"
     ));
-    yaml
+    Ok(yaml)
 }
 
 /// The settings to lay over the official image's own file.
@@ -147,7 +158,7 @@ mod tests {
 
     fn lines(options: &Options) -> Vec<String> {
         let ports = Arc::new([Port::claim().unwrap(), Port::claim().unwrap()]);
-        yaml(&Place::alone(ports), options).lines().map(str::to_owned).collect()
+        yaml(&Place::alone(ports), options).unwrap().lines().map(str::to_owned).collect()
     }
 
     fn has(lines: &[String], line: &str) -> bool {
