@@ -6,15 +6,26 @@
 #   CASSANDRA_PASSWORD            (default cassandra)   of the superuser `cassandra`; set it to change it
 #   CASSANDRA_CONSUMER_PASSWORD   (default: the above)  of the role tributary_consumer
 #   CASSANDRA_READER_PASSWORD     (default: the above)  of the role tributary_reader
+#   CASSANDRA_OPERATOR_PASSWORD   (default: the above)  of the role tributary_operator, where CASSANDRA_MORE makes it
+#   CASSANDRA_..._FILE            (default: nowhere)    a file with that password in place of the variable
+#   CASSANDRA_MORE                (default: nowhere)    another file of statements, applied last
+#   CASSANDRA_CA                  (default: none)       the authority of the server's certificate: TLS
 #   CQLSH_HOME                    (default: nowhere)    folder for cqlshrc and the superuser's credentials
 #   CASSANDRA_WAIT_S              (default 120)         how long to wait for the server
 set -uo pipefail
 
 readonly born_with=cassandra
+# given VARIABLE DEFAULT: the content of the file that VARIABLE_FILE names, or the variable, or the default.
+given() {
+  local file=$1_FILE
+  if [ -n "${!file:-}" ]; then cat "${!file}"; else printf '%s' "${!1:-$2}"; fi
+}
+
 host=${CASSANDRA_HOST:-cassandra}
-password=${CASSANDRA_PASSWORD:-$born_with}
-consumer_password=${CASSANDRA_CONSUMER_PASSWORD:-$password}
-reader_password=${CASSANDRA_READER_PASSWORD:-$password}
+password=$(given CASSANDRA_PASSWORD "$born_with") || exit 1
+consumer_password=$(given CASSANDRA_CONSUMER_PASSWORD "$password") || exit 1
+reader_password=$(given CASSANDRA_READER_PASSWORD "$password") || exit 1
+operator_password=$(given CASSANDRA_OPERATOR_PASSWORD "$password") || exit 1
 wait_s=${CASSANDRA_WAIT_S:-120}
 folder=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd) || exit 1
 umask 077
@@ -29,8 +40,15 @@ fail() { echo "cassandra-schema: $*" >&2; exit 1; }
 cql() {
   printf '[plain_text_auth]\nusername = %s\npassword = %s\n' "$1" "$2" >"$private/credentials"
   shift 2
-  answer=$(cqlsh --credentials="$private/credentials" --connect-timeout=10 --request-timeout=60 "$@" "$host" 9042 2>&1)
+  answer=$(cqlsh --cqlshrc="$private/cqlshrc" --credentials="$private/credentials" --connect-timeout=10 --request-timeout=60 \
+    "$@" "$host" 9042 2>&1)
 }
+
+# The settings of cqlsh, with TLS where there is an authority.
+{
+  cat "$folder/cqlshrc"
+  [ -z "${CASSANDRA_CA:-}" ] || printf 'ssl = true\n\n[ssl]\ncertfile = %s\nvalidate = true\n' "$CASSANDRA_CA"
+} >"$private/cqlshrc"
 
 refused() { [[ $answer == *AuthenticationFailed* || $answer == *"Bad credentials"* || $answer == *"are incorrect"* ]]; }
 
@@ -70,6 +88,7 @@ apply() {
     text=$(<"$folder/$file")
     text=${text//@CONSUMER_PASSWORD@/"$(quoted "$consumer_password")"}
     text=${text//@READER_PASSWORD@/"$(quoted "$reader_password")"}
+    text=${text//@OPERATOR_PASSWORD@/"$(quoted "$operator_password")"}
     printf '%s\n' "$text" >>"$all"
     names+=("$file")
     ends+=("$(wc -l <"$all")")
@@ -98,28 +117,31 @@ check() {
   fail "$1 cannot do its work on $host:9042, with the password of $2: ${answer##*$'\n'}"
 }
 
-case "$password$consumer_password$reader_password" in
+case "$password$consumer_password$reader_password$operator_password" in
   *$'\n'*) fail "a password holds a line break: look at CASSANDRA_PASSWORD, CASSANDRA_CONSUMER_PASSWORD and CASSANDRA_READER_PASSWORD" ;;
 esac
 
 # What makes bare `cqlsh` log in: with the password that has just worked. cqlsh wants it readable to root alone.
 furnish() {
-  cp "$folder/cqlshrc" "$CQLSH_HOME/cqlshrc" && cp "$private/credentials" "$CQLSH_HOME/credentials.new" &&
+  cp "$private/cqlshrc" "$CQLSH_HOME/cqlshrc" && cp "$private/credentials" "$CQLSH_HOME/credentials.new" &&
     mv "$CQLSH_HOME/credentials.new" "$CQLSH_HOME/credentials" || fail "cannot write the settings of cqlsh to $CQLSH_HOME"
 }
 
 cd "$folder" || exit 1
 log_in
 [ -z "${CQLSH_HOME:-}" ] || furnish
-apply keyspaces.cql tables/*.cql roles.cql
+apply keyspaces.cql tables/*.cql roles.cql ${CASSANDRA_MORE:+"$CASSANDRA_MORE"}
 check tributary_consumer CASSANDRA_CONSUMER_PASSWORD "$consumer_password" "
+  SELECT writer FROM tributary.durability_probe LIMIT 1;
+  SELECT value FROM system_views.settings WHERE name = 'commitlog_sync';"
+check tributary_reader CASSANDRA_READER_PASSWORD "$reader_password" "
   SELECT city FROM kafkapipeline.weatherreport LIMIT 1;
   SELECT id FROM kafkapipeline.fakerdata LIMIT 1;
   SELECT id FROM kafkapipeline.wikipediadata LIMIT 1;
   SELECT id FROM spark_streams.companies_created LIMIT 1;
-  SELECT id FROM spark_streams.created_users LIMIT 1;
-  SELECT writer FROM tributary.durability_probe LIMIT 1;
-  SELECT value FROM system_views.settings WHERE name = 'commitlog_sync';"
-check tributary_reader CASSANDRA_READER_PASSWORD "$reader_password" "
   SELECT id FROM spark_streams.created_users LIMIT 1;"
+[ -z "${CASSANDRA_MORE:-}" ] ||
+  check tributary_operator CASSANDRA_OPERATOR_PASSWORD "$operator_password" "
+    SELECT id FROM spark_streams.created_users LIMIT 1;
+    SELECT writer FROM tributary.durability_probe LIMIT 1;"
 say "done: keyspaces, tables and roles are in place on $host:9042"

@@ -1,10 +1,11 @@
 //! `docker compose up`, as the README gives it: the stack starts, flows, is hardened, survives kills, scales.
 //!
-//! One test, since one stack takes a minute to start: the claims are shown in order, each with the time it took.
+//! One test a stack, since it takes a minute to start: the claims are shown in order, each with the time it took.
 
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod identities;
+mod secure;
 mod stack;
 
 use identities::{published, stored};
@@ -23,7 +24,7 @@ const LISTENERS: [&str; 2] = ["localhost:9092", "localhost:29092"];
 
 #[test]
 fn the_stack_does_what_the_readme_says() {
-    let stack = show("the image is built", Stack::build);
+    let stack = show("the image is built", || Stack::build(&["docker-compose.yml"]));
     let up = ["up", "-d", "--wait", "--wait-timeout", "240"];
     show("docker compose up --wait succeeds", || stack.compose(&up));
     assert_eq!(stack.troubles(), Vec::<String>::new());

@@ -9,13 +9,14 @@ const PROJECT: &str = "tributary-test";
 
 /// A running stack.
 pub(crate) struct Stack {
+    files: &'static [&'static str],
     csv_folder: tempfile::TempDir,
 }
 
 impl Stack {
-    /// Builds the image; the time of starting counts from there.
-    pub(crate) fn build() -> Self {
-        let stack = Self { csv_folder: tempfile::tempdir().unwrap() };
+    /// Builds the image; the time of starting counts from there. The files are docker-compose.yml and what is laid over it.
+    pub(crate) fn build(files: &'static [&'static str]) -> Self {
+        let stack = Self { files, csv_folder: tempfile::tempdir().unwrap() };
         // Its name and its ports are fixed: there is room for one.
         let running = stack.docker(&["ps", "--quiet", "--filter", "name=^cassandra$"]);
         assert_eq!(
@@ -48,6 +49,7 @@ impl Stack {
         let mut command = Command::new("docker");
         // Without the user's own .env: ports and passwords are the documented ones.
         command.current_dir(root()).args(["compose", "-p", PROJECT, "--env-file", "/dev/null"]);
+        command.args(self.files.iter().flat_map(|file| ["-f", file]));
         command.env("CSV_DIR", self.csv_folder());
         command
     }
@@ -57,14 +59,19 @@ impl Stack {
         run(Command::new("docker").args(arguments))
     }
 
-    /// A query by `cqlsh` inside the container, as the README gives it.
+    /// A query by `cqlsh` inside the container, which logs in by itself.
     pub(crate) fn cqlsh(&self, query: &str) -> String {
-        self.compose(&["exec", "-T", "cassandra", "cqlsh", "-u", "cassandra", "-p", "cassandra", "-e", query])
+        self.compose(&["exec", "-T", "cassandra", "cqlsh", "-e", query])
     }
 
     /// The ids of a service's containers.
     pub(crate) fn containers(&self, service: &str) -> Vec<String> {
         self.compose(&["ps", "-q", service]).lines().map(str::to_owned).collect()
+    }
+
+    /// The ids of all containers, those that have ended among them.
+    pub(crate) fn all_containers(&self) -> Vec<String> {
+        self.compose(&["ps", "-a", "-q"]).lines().map(str::to_owned).collect()
     }
 
     /// The containers that are not healthy or not done, with their state; empty when all is well.

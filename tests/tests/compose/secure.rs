@@ -1,0 +1,137 @@
+//! The stack with docker-compose.secure.yml: it flows, its secrets are nowhere but in their volume, nobody else is let in.
+
+use std::process::Command;
+use std::time::Duration;
+
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+
+use super::stack::{Stack, show, within};
+
+const FILES: &[&str] = &["docker-compose.yml", "docker-compose.secure.yml"];
+const BROKER: &str = "localhost:9092";
+const IMAGE: &str = "tributary:local";
+
+#[test]
+fn the_secure_stack_flows_and_keeps_its_secrets() {
+    let stack = show("the image is built", || Stack::build(FILES));
+    let up = ["up", "-d", "--wait", "--wait-timeout", "300"];
+    show("docker compose up --wait succeeds", || stack.compose(&up));
+    assert_eq!(stack.troubles(), Vec::<String>::new());
+    super::tables_fill(&stack);
+    super::containers_have_no_rights(&stack);
+    show("up again succeeds, on what is there", || stack.compose(&up));
+    let folder = tempfile::tempdir().unwrap();
+    let authority = folder.path().join("ca.pem");
+    std::fs::write(&authority, secrets(&stack, "cat /secrets/all/ca.pem")).unwrap();
+    let operator = secrets(&stack, "cat /secrets/all/kafka/operator");
+    show("from the host, the operator sees topics, and nobody else does", || {
+        let mut secure = ClientConfig::new()
+            .set("security.protocol", "sasl_ssl")
+            .set("ssl.ca.location", authority.display().to_string())
+            .set("sasl.mechanism", "SCRAM-SHA-512")
+            .set("sasl.username", "operator")
+            .clone();
+        assert!(topics(secure.clone().set("sasl.password", operator.trim())).contains(&"weather".to_owned()));
+        assert_eq!(topics(secure.set("sasl.password", "wrong")), Vec::<String>::new());
+        assert_eq!(topics(&mut ClientConfig::new()), Vec::<String>::new());
+    });
+    show("each service sees its own secrets alone", || {
+        let found = stack.compose(&["exec", "-T", "weather", "ls", "/run/tributary"]);
+        assert_eq!(found.split_whitespace().collect::<Vec<_>>(), ["ca.pem", "kafka"]);
+        let found = stack.compose(&["exec", "-T", "consumer", "ls", "/run/tributary"]);
+        assert_eq!(found.split_whitespace().collect::<Vec<_>>(), ["ca.pem", "cassandra", "kafka"]);
+    });
+    stack.compose(&["restart", "wikipedia"]);
+    within(60, "wikipedia reads its own topic, to resume", || {
+        stack.compose(&["logs", "wikipedia"]).contains("stream continues where it was left").then_some(())
+    });
+    show("the operator checks, audits and lists dead letters", || {
+        for command in [&["check"][..], &["audit"], &["dead-letters", "list"]] {
+            // Exit code 0: nothing is wrong, nothing is missing.
+            stack.compose(&[&["run", "--rm", "--no-deps", "-T", "operator"], command].concat());
+        }
+    });
+    no_secret_is_shown(&stack);
+}
+
+// What the one-shot's container says to a command.
+fn secrets(stack: &Stack, command: &str) -> String {
+    stack.compose(&["run", "--rm", "--no-deps", "-T", "secrets", "bash", "-c", command])
+}
+
+fn topics(config: &mut ClientConfig) -> Vec<String> {
+    let consumer: BaseConsumer =
+        config.set("bootstrap.servers", BROKER).set("group.id", "unused").create().unwrap();
+    let Ok(metadata) = consumer.fetch_metadata(None, Duration::from_secs(5)) else { return Vec::new() };
+    metadata.topics().iter().map(|topic| topic.name().to_owned()).collect()
+}
+
+fn no_secret_is_shown(stack: &Stack) {
+    let every = "cd /secrets/all; for file in *.password kafka/* cassandra/*; do cat $file; echo; done";
+    let all =
+        Secrets(secrets(stack, every).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect());
+    assert!(all.0.len() == 14 && all.0.iter().all(|secret| secret.len() > 40), "{} secrets", all.0.len());
+    show("the search finds a secret in a variable, in a log, and in a layer", || {
+        let variable = format!("PLANTED={}", all.0[0]);
+        let planted = stack.docker(&["create", "-e", &variable, IMAGE]);
+        assert_eq!(all.shown(&stack.docker(&["inspect", planted.trim()])), 1);
+        stack.docker(&["rm", planted.trim()]);
+
+        let planted = "tributary-test-planted";
+        sh(&format!("printf %s '{}' | docker run -i --name {planted} {IMAGE} cat", all.0[1]));
+        assert_eq!(all.shown(&logs(planted)), 1);
+        stack.docker(&["rm", planted]);
+
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("planted"), &all.0[2]).unwrap();
+        std::fs::write(folder.path().join("Dockerfile"), format!("FROM {IMAGE}\nCOPY planted /\n")).unwrap();
+        let planted = stack.docker(&["build", "--quiet", folder.path().to_str().unwrap()]);
+        assert_eq!(all.lines_in_layers(planted.trim()), 1);
+        stack.docker(&["rmi", planted.trim()]);
+    });
+    show("no secret is in a log, a variable, a command line or the image", || {
+        for container in stack.all_containers() {
+            assert_eq!(all.shown(&stack.docker(&["inspect", &container])), 0, "{container}");
+            assert_eq!(all.shown(&logs(&container)), 0, "{container}");
+        }
+        for service in ["kafka", "cassandra", "consumer", "weather"] {
+            assert_eq!(all.shown(&stack.compose(&["top", service])), 0, "{service}");
+        }
+        assert_eq!(all.shown(&stack.docker(&["history", "--no-trunc", IMAGE])), 0);
+        assert_eq!(all.lines_in_layers(IMAGE), 0);
+    });
+}
+
+struct Secrets(Vec<String>);
+
+impl Secrets {
+    // How many of them are in the text.
+    fn shown(&self, text: &str) -> usize {
+        self.0.iter().filter(|secret| text.contains(*secret)).count()
+    }
+
+    // Lines with any of them in the layers and the settings of an image. Engines may keep layers compressed; `gzip -f` passes
+    // on what is not.
+    fn lines_in_layers(&self, image: &str) -> usize {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, patterns) = (folder.path().display(), self.0.join("\n"));
+        std::fs::write(folder.path().join("patterns"), patterns).unwrap();
+        let unpack = format!("mkdir {path}/image && docker save {image} | tar -x -C {path}/image");
+        let search = "-type f -exec gzip -dcf {} + | grep -caFf";
+        // grep ends with 1 where it counts none.
+        let count = sh(&format!("{unpack} && find {path}/image {search} {path}/patterns || true"));
+        count.trim().parse().unwrap()
+    }
+}
+
+fn sh(command: &str) -> String {
+    let output = Command::new("sh").args(["-c", command]).output().unwrap();
+    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+// Both streams: services log to the second.
+fn logs(container: &str) -> String {
+    sh(&format!("docker logs {container} 2>&1"))
+}
