@@ -5,13 +5,14 @@
 use std::fs;
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use tempfile::NamedTempFile;
 
 use crate::disk::run;
 use crate::step::Part;
 
 const HOSTS: &str = "/etc/hosts";
+const FIRST_PLACE: u8 = 1;
 /// The last bytes of the addresses.
 const KAFKA_LAST: u8 = 2;
 const CASSANDRA_LAST: u8 = 3;
@@ -29,24 +30,27 @@ impl Names {
     pub(crate) const CASSANDRA: &str = "cassandra.chaos";
 
     pub(crate) fn new() -> Result<Self> {
-        let names = Self { hosts: NamedTempFile::new()?, places: (1, 1) };
+        let names = Self { hosts: NamedTempFile::new()?, places: (FIRST_PLACE, FIRST_PLACE) };
         names.write()?;
         run(Command::new("mount").arg("--bind").arg(names.hosts.path()).arg(HOSTS))?;
         Ok(names)
     }
 
-    /// Moves a server, and returns the address at which it was.
-    pub(crate) fn change(&mut self, part: Part) -> Result<String> {
+    /// Where a server is before it has moved.
+    pub(crate) fn first(part: Part) -> Result<String> {
+        Ok(address(FIRST_PLACE, last(part)?))
+    }
+
+    /// Moves a server, and returns the address at which it was and that at which it is.
+    pub(crate) fn change(&mut self, part: Part) -> Result<(String, String)> {
+        let last = last(part)?;
         let (kafka, cassandra) = &mut self.places;
-        let (place, last) = match part {
-            Part::Kafka => (kafka, KAFKA_LAST),
-            Part::Cassandra => (cassandra, CASSANDRA_LAST),
-            Part::Consumer | Part::Producer => bail!("{part:?} has no name"),
-        };
+        let place = if part == Part::Kafka { kafka } else { cassandra };
         let old = address(*place, last);
-        *place = place.checked_add(1).unwrap_or(1);
+        *place = place.checked_add(1).context("a server has moved too often")?;
+        let new = address(*place, last);
         self.write()?;
-        Ok(old)
+        Ok((old, new))
     }
 
     // In place: another file would not be the one that is mounted.
@@ -58,6 +62,14 @@ impl Names {
             format!("{} {}", address(cassandra, CASSANDRA_LAST), Self::CASSANDRA),
         ];
         Ok(fs::write(self.hosts.path(), lines.join("\n") + "\n")?)
+    }
+}
+
+fn last(part: Part) -> Result<u8> {
+    match part {
+        Part::Kafka => Ok(KAFKA_LAST),
+        Part::Cassandra => Ok(CASSANDRA_LAST),
+        Part::Consumer | Part::Producer => bail!("{part:?} has no name"),
     }
 }
 

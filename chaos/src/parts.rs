@@ -184,11 +184,20 @@ impl Stage<'_> {
         self.links.as_ref().context("there now")
     }
 
-    /// Gives a server's name another address, and drops what is sent to the old one.
-    pub(crate) fn move_server(&mut self, part: Part) -> Result<()> {
+    /// Gives a server's name another address, and drops what is sent to the old one. A node of Cassandra tells clients its
+    /// address itself: it starts again for it.
+    pub(crate) async fn move_server(&mut self, part: Part) -> Result<()> {
+        if part == Part::Cassandra {
+            self.kill(part)?;
+        }
         let names = self.names.as_mut().context("say `named = true` in the scenario")?;
-        let old = names.change(part)?;
-        self.links()?.abandon(&old)
+        let (old, new) = names.change(part)?;
+        self.links()?.abandon(&old)?;
+        if part == Part::Cassandra {
+            self.servers.cassandra.set("broadcast_rpc_address", &new)?;
+            self.start(part).await?;
+        }
+        Ok(())
     }
 
     /// The port that a part listens on.

@@ -153,7 +153,7 @@ async fn perform(
             ensure!(idle.is_empty(), "these faults of the network have struck no packet: {idle:?}");
             stage.world.answers().await;
         }
-        Step::Move(part) => stage.move_server(*part)?,
+        Step::Move(part) => stage.move_server(*part).await?,
         Step::Fill(part) => stage.servers.disk(*part)?.fill()?,
         Step::Free(part) => stage.servers.disk(*part)?.free()?,
         Step::Backlog(messages) => topic::backlog(stage, *messages).await?,

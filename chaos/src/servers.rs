@@ -57,8 +57,9 @@ impl Servers {
         let (mut kafka, mut cassandra) = (set(&asked.kafka), set(&asked.cassandra).authentication(true));
         if asked.named {
             kafka = kafka.advertised_name(Names::KAFKA);
-            cassandra =
-                cassandra.setting("rpc_address", "0.0.0.0").setting("broadcast_rpc_address", "127.0.0.1");
+            cassandra = cassandra
+                .setting("rpc_address", "0.0.0.0")
+                .setting("broadcast_rpc_address", &Names::first(Part::Cassandra)?);
         }
         if let Some(Disks { kafka: logs, cassandra: storage }) = &disks {
             kafka = kafka.setting("log.dirs", &logs.path().join("logs").display().to_string());

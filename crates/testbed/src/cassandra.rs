@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,6 +126,20 @@ impl Cassandra {
     #[must_use]
     pub fn contact_point(&self) -> String {
         self.contact_point.clone()
+    }
+
+    /// Changes a top-level key of `cassandra.yaml`, from the node's next start on.
+    ///
+    /// # Errors
+    /// The file cannot be written; a container has none.
+    pub fn set(&mut self, name: &str, value: &str) -> io::Result<()> {
+        let yaml = self.log().with_file_name("conf").join("cassandra.yaml");
+        let start = format!("{name}: ");
+        let text = fs::read_to_string(&yaml)?;
+        let lines = text.lines().map(|line| {
+            if line.starts_with(&start) { format!("{start}{value}\n") } else { format!("{line}\n") }
+        });
+        fs::write(&yaml, lines.collect::<String>())
     }
 
     /// Name and password of the superuser, where passwords are asked for.
