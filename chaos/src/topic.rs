@@ -99,9 +99,18 @@ pub(crate) async fn recreate(stage: &mut Stage<'_>) -> Result<()> {
         ensure!(Instant::now() < until, "{topic} is still there");
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    let partitions = i32::try_from(partitions).context("few partitions")?;
-    while let Err(error) = stage.servers.kafka.create_topic(&topic, partitions, &[]) {
+    let count = i32::try_from(partitions).context("few partitions")?;
+    while let Err(error) = stage.servers.kafka.create_topic(&topic, count, &[]) {
         ensure!(Instant::now() < until, "create {topic} again: {error}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    // For a moment the broker still has the old log: what it takes then is lost with that.
+    loop {
+        let ends = ends(&brokers, &topic);
+        if ends.len() == partitions && ends.values().all(|end| *end == 0) {
+            break;
+        }
+        ensure!(Instant::now() < until, "{topic} still has what was deleted: {ends:?}");
         tokio::time::sleep(LOOK_EVERY).await;
     }
     stage.compared = BTreeMap::new();
