@@ -65,7 +65,7 @@ pub(crate) async fn count_forgotten(stage: &mut Stage<'_>) -> Result<()> {
 }
 
 /// The WRITETIMEs of those users that are stored.
-async fn writetimes(stage: &Stage<'_>, users: Vec<Uuid>) -> Result<HashMap<Uuid, i64>> {
+pub(crate) async fn writetimes(stage: &Stage<'_>, users: Vec<Uuid>) -> Result<HashMap<Uuid, i64>> {
     ensure!(users.len() <= NOTED, "too many for one question");
     let keyspace = &stage.world.name;
     let question = format!("SELECT id, writetime(first_name) FROM {keyspace}.created_users WHERE id IN ?");
@@ -76,7 +76,7 @@ async fn writetimes(stage: &Stage<'_>, users: Vec<Uuid>) -> Result<HashMap<Uuid,
 }
 
 /// Asks again while a node that has just come back does not answer.
-pub(crate) async fn patiently<T, F: Future<Output = Result<T>>>(ask: impl Fn() -> F) -> Result<T> {
+async fn patiently<T, F: Future<Output = Result<T>>>(ask: impl Fn() -> F) -> Result<T> {
     let until = Instant::now() + ANSWERED_WITHIN;
     loop {
         match ask().await {

@@ -28,4 +28,4 @@ pub use topics::{
     DeadLetter, Message, admin, commit, committed, dead_letters, delete_before, each_message, ends, exists,
     messages, messages_between, note, recreate,
 };
-pub use world::{StoredUser, World, user};
+pub use world::{StoredUser, TABLES, World, user};

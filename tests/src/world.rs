@@ -29,6 +29,15 @@ pub struct World {
     credentials: Option<(&'static str, &'static str)>,
 }
 
+/// The tables that the shipped routes fill.
+pub const TABLES: [&str; 5] = [
+    "kafkapipeline.weatherreport",
+    "kafkapipeline.fakerdata",
+    "kafkapipeline.wikipediadata",
+    "spark_streams.companies_created",
+    "spark_streams.created_users",
+];
+
 /// The root of the repository.
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::findings::{Findings, Violation};
 use crate::stage::Stage;
-use crate::table::patiently;
+use crate::table::writetimes;
 use crate::topic;
 
 const USERS_A_QUESTION: usize = 100;
@@ -29,23 +29,16 @@ pub(crate) async fn committed_is_stored(stage: &mut Stage<'_>, findings: &mut Fi
         }
     });
     stage.committed_seen += asked.len();
-    let keyspace = &stage.world.name;
-    let question = format!("SELECT id, writetime(first_name) FROM {keyspace}.created_users WHERE id IN ?");
-    let prepare = || async { Ok(stage.world.session.prepare(question.as_str()).await?) };
-    let prepared = patiently(prepare).await?;
-    let (session, prepared) = (&stage.world.session, &prepared);
+    let stage = &*stage;
     let asked: Vec<(Uuid, i64)> = asked.into_iter().collect();
     let answers = stream::iter(asked.chunks(USERS_A_QUESTION)).map(|wanted| async move {
-        let ids: Vec<Uuid> = wanted.iter().map(|(id, _)| *id).collect();
-        let ask = || async { Ok(session.execute_unpaged(prepared, (&ids,)).await?) };
-        let answer = patiently(ask).await?.into_rows_result()?;
-        let found: Result<HashMap<Uuid, Option<i64>>, _> = answer.rows::<(Uuid, Option<i64>)>()?.collect();
-        anyhow::Ok((wanted, found?))
+        let ids = wanted.iter().map(|(id, _)| *id).collect();
+        anyhow::Ok((wanted, writetimes(stage, ids).await?))
     });
     let mut answers = answers.buffer_unordered(ASKED_AT_ONCE);
     while let Some((wanted, found)) = answers.try_next().await? {
         for (id, wanted) in wanted {
-            let found = found.get(id).copied().flatten();
+            let found = found.get(id).copied();
             if found.is_none_or(|found| found < *wanted) {
                 let what = || format!("user {id}: {found:?} instead of {wanted}");
                 findings.add(Violation::CommittedTooSoon, what);

@@ -8,16 +8,10 @@ mod identities;
 mod secure;
 mod stack;
 
+use end_to_end::TABLES;
 use identities::{published, stored};
 use stack::{Stack, show, within};
 
-const TABLES: [&str; 5] = [
-    "kafkapipeline.weatherreport",
-    "kafkapipeline.fakerdata",
-    "kafkapipeline.wikipediadata",
-    "spark_streams.companies_created",
-    "spark_streams.created_users",
-];
 const PRODUCERS: [&str; 5] = ["weather", "faker", "wikipedia", "companies", "random-user"];
 /// Both addresses that the broker has for the host.
 const LISTENERS: [&str; 2] = ["localhost:9092", "localhost:29092"];

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::{Duration, Instant};
 
-use end_to_end::{Record, admin, publish};
+use end_to_end::{Record, TABLES, admin, publish};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication, TopicResult};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -26,13 +26,6 @@ use super::scene::{Scene, USERS, lines, root, scene};
 const PATIENCE: Duration = Duration::from_secs(10);
 const TOPICS: [&str; 5] = ["weather", "faker", "wikipedia", "companies_created", "users_created"];
 const GROUPS: [&str; 2] = ["tributary", "another"];
-const TABLES: [&str; 5] = [
-    "kafkapipeline.weatherreport",
-    "kafkapipeline.fakerdata",
-    "kafkapipeline.wikipediadata",
-    "spark_streams.companies_created",
-    "spark_streams.created_users",
-];
 const ROLES: [&str; 3] = ["tributary_consumer", "tributary_operator", "tributary_reader"];
 
 /// Who did what successfully.
