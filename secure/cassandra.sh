@@ -6,6 +6,7 @@ yaml=/etc/cassandra/cassandra.yaml
 password=$(<"$CASSANDRA_KEYSTORE_PASSWORD_FILE")
 # Without the block that is there: it ends with the next line that begins with a letter.
 settings=$(awk '/^client_encryption_options:/ { inside = 1; next } /^[a-z]/ { inside = 0 } !inside' "$yaml")
+chmod 600 "$yaml"
 cat >"$yaml" <<YAML
 $settings
 client_encryption_options:

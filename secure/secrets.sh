@@ -1,15 +1,18 @@
 #!/bin/bash
 # What each service needs in order to be known, and to know others -> a folder of its own, which it alone mounts and can
-# read: ca.pem, its passwords, and for a server its key. Safe to run again: it makes what is missing.
+# read: ca.pem, its passwords, and for a server its key. Safe to run again.
 #
-#   secrets.sh FOLDER
+#   secrets.sh FOLDER           makes what is missing, and tells when certificates are about to end
+#   secrets.sh FOLDER renew     makes new certificates, too: all services must start again then
 #   OURS, KAFKA, CASSANDRA, CSV    users of the containers, as UID:GID
 set -euo pipefail
 
 folder=$1
+action=${2:-}
+[[ $action =~ ^(renew)?$ ]] || { echo "secrets: '$action' is not renew" >&2; exit 1; }
 here=$(dirname "${BASH_SOURCE[0]}")
-# After a year certificates end; a new authority needs all services to start again, so it comes a month before.
-readonly renew_after_days=335
+# After a year certificates end; it is told a month before.
+readonly told_after_days=335
 readonly servers=(kafka=dns:kafka,dns:localhost cassandra=dns:cassandra,dns:localhost)
 readonly users=(weather faker wikipedia companies random-user consumer consumer-csv operator)
 readonly roles=(superuser consumer reader operator)
@@ -18,9 +21,11 @@ say() { echo "secrets: $*"; }
 
 store=$folder/all
 mkdir -p "$store/kafka" "$store/cassandra"
-if [ ! -f "$store/ca.pem" ] || [ -n "$(find "$store/ca.pem" -mtime "+$renew_after_days")" ]; then
+if [ ! -f "$store/ca.pem" ] || [ "$action" = renew ]; then
   bash "$here/certificates.sh" "$store" "${servers[@]}"
   say "a new authority has signed the certificates of Kafka and Cassandra, for a year"
+elif [ -n "$(find "$store/ca.pem" -mtime "+$told_after_days")" ]; then
+  say "the certificates end a year after $(date -r "$store/ca.pem" +%F): docs/security.md tells how to renew them"
 fi
 
 # password FILE: makes one that needs no quoting anywhere, unless it is there.

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
+mod attempts;
 mod cells;
 mod health;
 mod hostile;
@@ -16,6 +17,7 @@ mod published;
 mod topics;
 mod world;
 
+pub use attempts::{TOPICS, USERS, roles_try_everything, users_try_everything};
 pub use cells::{fits, text};
 pub use health::{healthy, metric, red, tells_deleted};
 pub use judge::{all_committed, committed_is_stored, converges, publish_more};

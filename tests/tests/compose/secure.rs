@@ -1,15 +1,22 @@
 //! The stack with docker-compose.secure.yml: it flows, its secrets are nowhere but in their volume, nobody else is let in.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use end_to_end::{roles_try_everything, users_try_everything};
+use openssl::ssl::{SslContext, SslMethod, SslVerifyMode};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use scylla::client::session_builder::SessionBuilder;
+use serde_json::json;
+use tokio::runtime::Runtime;
 
 use super::stack::{Stack, show, within};
 
 const FILES: &[&str] = &["docker-compose.yml", "docker-compose.secure.yml"];
 const BROKER: &str = "localhost:9092";
+const NODE: &str = "localhost:9042";
 const IMAGE: &str = "tributary:local";
 
 #[test]
@@ -53,6 +60,35 @@ fn the_secure_stack_flows_and_keeps_its_secrets() {
         }
     });
     no_secret_is_shown(&stack);
+    nobody_can_do_more_than_its_work(&stack, &authority);
+}
+
+// Last: what is published and written here is no record of anything. The consumer must not be in its group.
+fn nobody_can_do_more_than_its_work(stack: &Stack, authority: &Path) {
+    stack.compose(&["stop", "consumer"]);
+    let password = |of: &str| secrets(stack, &format!("cat /secrets/all/{of}"));
+    let runtime = Runtime::new().unwrap();
+    let settings = |user: &str| {
+        let settings = json!({
+            "brokers": BROKER, "security_protocol": "sasl_ssl", "ca": authority,
+            "username": user, "password": password(&format!("kafka/{user}")),
+        });
+        serde_json::from_value(settings).unwrap()
+    };
+    show("each user of Kafka may do its work and nothing else", || {
+        runtime.block_on(users_try_everything(settings));
+    });
+    let session = async |role: &str| {
+        let mut tls = SslContext::builder(SslMethod::tls_client()).unwrap();
+        tls.set_ca_file(authority).unwrap();
+        tls.set_verify(SslVerifyMode::PEER);
+        let password = password(&format!("cassandra/{}", role.trim_start_matches("tributary_")));
+        let session = SessionBuilder::new().known_node(NODE).user(role, password);
+        session.tls_context(Some(tls.build())).build().await.unwrap()
+    };
+    show("each role of Cassandra may do its work and nothing else", || {
+        runtime.block_on(roles_try_everything(session));
+    });
 }
 
 // What the one-shot's container says to a command.

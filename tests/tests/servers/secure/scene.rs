@@ -5,13 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use end_to_end::USERS;
 use testbed::{Cassandra, Kafka, Options, pair, unique};
 
 /// A password that nobody has.
 pub(super) const WRONG: &str = "canary-of-a-wrong-password";
-/// Everybody who has a line in secure/acls.conf.
-pub(super) const USERS: [&str; 8] =
-    ["weather", "faker", "wikipedia", "companies", "random-user", "consumer", "consumer-csv", "operator"];
 
 /// A user without any line there.
 pub(super) const GUEST: &str = "guest";
