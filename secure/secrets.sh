@@ -48,7 +48,7 @@ give() {
     cp "$store/$1" "$to/$2"
     shift 2
   done
-  chmod -R u=rX,go= "$to"
+  chmod -R u=rwX,go= "$to"
   chown -R "$owner" "$to"
 }
 for user in weather faker wikipedia companies random-user; do give "$user" "$OURS" "kafka/$user" kafka; done

@@ -3,6 +3,7 @@
 mod attempts;
 mod operator;
 mod scene;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
