@@ -5,6 +5,7 @@
 //! with its owner however the owner ends. There is no driver and no runtime here: what a server answers is read
 //! from a handful of protocol frames, which keeps the developers' command quick to build.
 
+mod binaries;
 mod cache;
 mod cassandra;
 mod cql;
@@ -23,6 +24,7 @@ mod supervised;
 mod tools;
 mod wait;
 
+pub use binaries::{BINARIES_VARIABLE, binary};
 pub use cache::cache;
 pub use cassandra::Cassandra;
 pub use docker::docker_engine;
@@ -34,7 +36,7 @@ pub use options::{Options, Secure};
 pub use ports::Port;
 pub use process::{cpu_s, peak_rss_mb};
 pub use server::StartError;
-pub use service::{BINARIES_VARIABLE, Service, StillRunning, binary};
+pub use service::{Service, StillRunning};
 pub use shared::{CASSANDRA_VARIABLE, KAFKA_VARIABLE, Shared, pair, shared, unique};
 pub use tools::{Missing, Tools, tools};
 pub use wait::wait_for;

@@ -9,40 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::Port;
 use crate::supervised::{Leftovers, Supervised};
+use crate::{Port, binaries};
 
 const BIND: &str = "TRIBUTARY__HTTP__BIND";
 const SIMULATOR_BIND: &str = "TRIBUTARY__SIMULATOR__BIND";
 const TERMINATE_WITHIN: Duration = Duration::from_secs(20);
 const KILL_WITHIN: Duration = Duration::from_secs(10);
-
-/// The folder of the binaries to run, if it is not that of the running executable.
-pub const BINARIES_VARIABLE: &str = "TRIBUTARY_BINARIES";
-
-/// The path of a binary of this workspace: in the folder that [`BINARIES_VARIABLE`] names, or beside the running test
-/// executable.
-///
-/// # Panics
-/// When it was not built, with the command that builds it.
-#[track_caller]
-#[must_use]
-pub fn binary(name: &str) -> PathBuf {
-    let path = env::var_os(BINARIES_VARIABLE).map_or_else(beside, PathBuf::from).join(name);
-    assert!(
-        path.is_file(),
-        "no binary {name} at {}: run `cargo build --bins` or `cargo xtask test`",
-        path.display()
-    );
-    path
-}
-
-fn beside() -> PathBuf {
-    let test = env::current_exe().expect("a running executable has a path");
-    let folder = test.parent().expect("an executable is in a folder");
-    // Tests are in target/<profile>/deps, binaries one level up.
-    if folder.ends_with("deps") { folder.parent().unwrap_or(folder).to_owned() } else { folder.to_owned() }
-}
 
 /// A child that did not end on SIGTERM in time; it was killed.
 #[derive(Debug)]
@@ -97,7 +70,7 @@ impl Service {
     ) -> io::Result<Service> {
         let given = binary.as_ref();
         let name = given.file_name().unwrap_or(given.as_os_str()).to_string_lossy().into_owned();
-        let path = if given == Path::new(&name) { self::binary(&name) } else { given.to_path_buf() };
+        let path = if given == Path::new(&name) { binaries::binary(&name) } else { given.to_path_buf() };
         let bind = if name == "simulators" { SIMULATOR_BIND } else { BIND };
         let bound = environment.iter().find(|(variable, _)| *variable == bind);
         let port = if bound.is_some() { None } else { Some(Port::claim()?) };
@@ -261,13 +234,5 @@ mod tests {
         let mut bound = Service::spawn(&path, &[(BIND, "127.0.0.1:1")], &log).unwrap();
         assert_eq!(bound.wait(Duration::from_secs(10)), Some(0));
         assert_eq!(bound.http(), "127.0.0.1:1");
-    }
-
-    #[test]
-    fn a_binary_that_was_not_built_is_named_with_the_command_that_builds_it() {
-        let panicked = std::panic::catch_unwind(|| binary("no-such-binary")).unwrap_err();
-        let message = panicked.downcast_ref::<String>().unwrap();
-        assert!(message.starts_with("no binary no-such-binary at "), "{message}");
-        assert!(message.ends_with("run `cargo build --bins` or `cargo xtask test`"), "{message}");
     }
 }
