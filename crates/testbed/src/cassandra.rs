@@ -262,6 +262,11 @@ fn in_container(
     let container = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut properties = vec!["-Dcassandra.config.allow_system_properties=true".to_owned()];
     for (name, value) in settings::beside_the_image(client, options) {
+        if value.contains(char::is_whitespace) {
+            return Err(StartError::Options(
+                "a setting of a Cassandra in a container is one word: its start script splits properties at blanks",
+            ));
+        }
         properties.push(format!("-Dcassandra.settings.{name}={value}"));
     }
     properties.extend(FAST_START.iter().map(|(name, value)| format!("-D{name}={value}")));

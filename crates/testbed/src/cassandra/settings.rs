@@ -146,7 +146,15 @@ pub(super) fn beside_the_image(client: u16, options: &Options) -> Vec<(String, S
     if !syncs_periodically(options) {
         settings.push(("commitlog_sync_period", "0ms".to_owned()));
     }
-    options.settings_over(owned(settings))
+    options.settings_over(owned(settings)).into_iter().map(as_property).collect()
+}
+
+// A property's value is a text and no YAML: of a class with a name, the name has a property of its own.
+fn as_property((name, value): (String, String)) -> (String, String) {
+    match value.strip_prefix("[{class_name: ").and_then(|class| class.strip_suffix("}]")) {
+        Some(class) => (format!("{name}.class_name"), class.to_owned()),
+        None => (name, value),
+    }
 }
 
 #[cfg(test)]
@@ -173,6 +181,19 @@ mod tests {
         let batch = lines(&Options::default().setting("commitlog_sync", "batch"));
         assert!(has(&batch, "commitlog_sync: batch"), "{batch:?}");
         assert!(!batch.iter().any(|line| line.starts_with("commitlog_sync_period")), "{batch:?}");
+    }
+
+    #[test]
+    fn the_image_gets_as_properties_what_a_node_of_ours_gets_as_yaml() {
+        let options = Options::default()
+            .setting("commitlog_compression", "[{class_name: LZ4Compressor}]")
+            .setting("commitlog_sync_period", "2000ms");
+        let properties = beside_the_image(9042, &options);
+        let value = |name: &str| properties.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+        assert_eq!(value("commitlog_compression.class_name").unwrap(), "LZ4Compressor");
+        assert_eq!(value("commitlog_compression"), None);
+        assert_eq!(value("commitlog_sync_period").unwrap(), "2000ms");
+        assert_eq!(value("native_transport_port").unwrap(), "9042");
     }
 
     #[test]
