@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::docker::Container;
 use crate::jars::{self, Jars};
 use crate::server::{Launch, Server};
 use crate::{Options, Port, StartError, Tools, cql, docker, tools};
@@ -173,7 +174,10 @@ impl Cassandra {
         })
     }
 
-    /// SIGSTOP: connections stay open and nothing answers.
+    /// SIGSTOP, or a paused container: connections stay open and nothing answers.
+    ///
+    /// # Panics
+    /// When the engine cannot pause the container.
     pub fn pause(&mut self) {
         self.own().signal("STOP");
     }
@@ -259,7 +263,7 @@ fn in_container(
     docker::pull(docker, IMAGE)?;
     let heap = options.heap_mb.unwrap_or(HEAP_MB);
     let client = place.client_port();
-    let container = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut properties = vec!["-Dcassandra.config.allow_system_properties=true".to_owned()];
     for (name, value) in settings::beside_the_image(client, options) {
         if value.contains(char::is_whitespace) {
@@ -277,10 +281,10 @@ fn in_container(
         // Drivers connect to what the node tells of itself: the published port of the host.
         "CASSANDRA_BROADCAST_RPC_ADDRESS=127.0.0.1".to_owned(),
     ];
-    let mut arguments: Vec<String> = ["create", "--name", &container].map(str::to_owned).to_vec();
+    let mut arguments: Vec<String> = ["create", "--name", &name].map(str::to_owned).to_vec();
     arguments.extend(["--publish".to_owned(), format!("127.0.0.1:{client}:{client}")]);
     arguments.extend(variables.into_iter().flat_map(|variable| ["--env".to_owned(), variable]));
     arguments.push(IMAGE.to_owned());
     docker::run(docker, &arguments)?;
-    Ok(Launch::Container { docker: docker.to_path_buf(), container })
+    Ok(Launch::Container(Container { docker: docker.to_path_buf(), name }))
 }

@@ -1,4 +1,4 @@
-//! The Docker client, for machines without Java 17 and Maven: is there an engine, and which container is ours.
+//! The Docker client: is there an engine, and what is done to a container of ours.
 
 use std::env;
 use std::fs::File;
@@ -11,6 +11,42 @@ use crate::StartError;
 use crate::wait::poll;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+
+/// A container of ours.
+#[derive(Debug, Clone)]
+pub(crate) struct Container {
+    pub(crate) docker: PathBuf,
+    pub(crate) name: String,
+}
+
+impl Container {
+    /// Sends a signal by its name without `SIG`; STOP and CONT reach all of its processes at once.
+    pub(crate) fn signal(&self, name: &str) -> Result<(), StartError> {
+        match name {
+            "STOP" => self.told(&["pause"]),
+            "CONT" => self.told(&["unpause"]),
+            name => self.told(&["kill", "--signal", name]),
+        }
+        .map(drop)
+    }
+
+    /// The id that its first process has on this machine, while there is one.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        let told = self.told(&["container", "inspect", "--format", "{{.State.Pid}}"]).ok()?;
+        told.trim().parse().ok().filter(|pid| *pid != 0)
+    }
+
+    /// Removes it, running or not.
+    pub(crate) fn remove(&self) {
+        // It may be gone.
+        let _ = self.told(&["rm", "--force", "--volumes"]);
+    }
+
+    fn told(&self, words: &[&str]) -> Result<String, StartError> {
+        let words: Vec<String> = words.iter().chain([&self.name.as_str()]).map(ToString::to_string).collect();
+        run(&self.docker, &words)
+    }
+}
 
 /// The Docker client of this machine, if an engine answers it.
 ///

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::docker::Container;
 use crate::jars::{self, Jars};
 use crate::server::{Launch, Server};
 use crate::{Operation, Options, Port, Resource, StartError, Tools, TopicError, docker, kafka_wire, tools};
@@ -158,7 +159,10 @@ impl Kafka {
         server.start(START_WITHIN, || kafka_wire::ready(&brokers).map_err(|error| error.to_string()))
     }
 
-    /// SIGSTOP: connections stay open and nothing answers.
+    /// SIGSTOP, or a paused container: connections stay open and nothing answers.
+    ///
+    /// # Panics
+    /// When the engine cannot pause the container.
     pub fn pause(&mut self) {
         self.own().signal("STOP");
     }
@@ -308,8 +312,8 @@ fn in_container(
     docker::pull(docker, IMAGE)?;
     let heap = options.heap_mb.unwrap_or(HEAP_MB);
     let client = ports.client.number();
-    let container = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let mut arguments: Vec<String> = ["create", "--name", &container].map(str::to_owned).to_vec();
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut arguments: Vec<String> = ["create", "--name", &name].map(str::to_owned).to_vec();
     arguments.extend(["--publish".to_owned(), format!("127.0.0.1:{client}:{client}")]);
     let opts: Vec<String> =
         options.properties.iter().map(|(name, value)| format!("-D{name}={value}")).collect();
@@ -326,5 +330,5 @@ fn in_container(
     arguments.extend(variables.into_iter().flat_map(|variable| ["--env".to_owned(), variable]));
     arguments.push(IMAGE.to_owned());
     docker::run(docker, &arguments)?;
-    Ok(Launch::Container { docker: docker.to_path_buf(), container })
+    Ok(Launch::Container(Container { docker: docker.to_path_buf(), name }))
 }

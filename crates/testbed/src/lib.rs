@@ -1,8 +1,10 @@
 //! Real Kafka and real Cassandra for tests and benchmarks: tools found on this machine -> jars in the cache
 //! (or official images) -> servers on free loopback ports -> addresses for whoever asked.
 //!
+//! The binaries under test are processes, or containers of the image that ships, with what docker-compose.yml lets them do.
+//!
 //! Every process is held by a small supervising shell whose standard input is a pipe of ours, so that it dies
-//! with its owner however the owner ends. There is no driver and no runtime here: what a server answers is read
+//! with its owner however the owner ends, and with it the container that it is the client of. There is no driver and no runtime here: what a server answers is read
 //! from a handful of protocol frames, which keeps the developers' command quick to build.
 
 mod binaries;
@@ -24,7 +26,7 @@ mod supervised;
 mod tools;
 mod wait;
 
-pub use binaries::{BINARIES_VARIABLE, binary};
+pub use binaries::{BINARIES_VARIABLE, SHIPPED, binary, image};
 pub use cache::cache;
 pub use cassandra::Cassandra;
 pub use docker::docker_engine;
@@ -38,5 +40,5 @@ pub use process::{cpu_s, peak_rss_mb};
 pub use server::StartError;
 pub use service::{Service, StillRunning};
 pub use shared::{CASSANDRA_VARIABLE, KAFKA_VARIABLE, Shared, pair, shared, unique};
-pub use tools::{Missing, Tools, tools};
+pub use tools::{BACKEND_VARIABLE, Missing, Tools, tools};
 pub use wait::wait_for;

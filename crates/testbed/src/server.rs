@@ -13,6 +13,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use thiserror::Error;
 
+use crate::docker::Container;
 use crate::supervised::{Leftovers, Supervised};
 use crate::wait::poll;
 use crate::{Missing, cache};
@@ -82,7 +83,7 @@ pub(crate) enum Launch {
     /// A JVM of ours.
     Jvm { java: PathBuf, arguments: Vec<OsString> },
     /// A container that was created before, attached while it runs.
-    Container { docker: PathBuf, container: String },
+    Container(Container),
 }
 
 #[derive(Debug)]
@@ -107,9 +108,9 @@ impl Server {
         self.folder.path().join("server.log")
     }
 
-    /// The process id of the JVM, or of the Docker client in front of it, while it runs.
+    /// The process id of the JVM while it runs.
     pub(crate) fn pid(&self) -> Option<u32> {
-        self.process.as_ref().filter(|process| process.is_running()).map(Supervised::pid)
+        self.process.as_ref().filter(|process| process.is_running()).and_then(Supervised::pid)
     }
 
     /// Starts the process and waits until `ready` says so.
@@ -121,9 +122,9 @@ impl Server {
         let folder = Some(self.folder.path().to_path_buf());
         let (program, arguments, container) = match &self.launch {
             Launch::Jvm { java, arguments } => (java, arguments.clone(), None),
-            Launch::Container { docker, container } => {
-                let arguments = ["start", "--attach", container].map(OsString::from).to_vec();
-                (docker, arguments, Some((docker.clone(), container.clone())))
+            Launch::Container(container) => {
+                let arguments = ["start", "--attach", &container.name].map(OsString::from).to_vec();
+                (&container.docker, arguments, Some(container.clone()))
             }
         };
         let leftovers = Leftovers { folder, container };
@@ -181,13 +182,8 @@ impl Server {
     }
 
     pub(crate) fn signal(&mut self, signal: &str) {
-        let Some(process) = &mut self.process else { return };
-        match &self.launch {
-            Launch::Jvm { .. } => process.signal(signal),
-            // The client in front of a container passes no SIGKILL on; the engine is asked instead.
-            Launch::Container { docker, container } => {
-                let _ = Command::new(docker).args(["kill", "--signal", signal, container]).output();
-            }
+        if let Some(process) = &mut self.process {
+            process.signal(signal);
         }
     }
 
@@ -213,8 +209,8 @@ impl Drop for Server {
         let running = self.process.take();
         let ran = running.is_some();
         drop(running);
-        if let (Launch::Container { docker, container }, false) = (&self.launch, ran) {
-            let _ = Command::new(docker).args(["rm", "--force", "--volumes", container]).output();
+        if let (Launch::Container(container), false) = (&self.launch, ran) {
+            container.remove();
         }
     }
 }

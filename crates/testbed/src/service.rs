@@ -1,4 +1,5 @@
-//! A process of this workspace under test: binary + environment -> child with a log -> signals and exit code.
+//! A process of this workspace under test, also in a container: binary + environment -> child with a log -> signals and
+//! exit code.
 
 use std::env;
 use std::ffi::OsString;
@@ -10,10 +11,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::supervised::{Leftovers, Supervised};
-use crate::{Port, binaries};
+use crate::wait::poll;
+use crate::{Port, binaries, image};
 
 const BIND: &str = "TRIBUTARY__HTTP__BIND";
 const SIMULATOR_BIND: &str = "TRIBUTARY__SIMULATOR__BIND";
+const START_WITHIN: Duration = Duration::from_secs(30);
 const TERMINATE_WITHIN: Duration = Duration::from_secs(20);
 const KILL_WITHIN: Duration = Duration::from_secs(10);
 
@@ -32,7 +35,7 @@ impl fmt::Display for StillRunning {
     }
 }
 
-/// A child process of ours, killed when this value is dropped and when the owner dies.
+/// A child process of ours, or a container of one, killed when this value is dropped and when the owner dies.
 #[derive(Debug)]
 pub struct Service {
     name: String,
@@ -46,10 +49,11 @@ pub struct Service {
 impl Service {
     /// Starts `binary`, a path or the bare name of a binary of this workspace, with both outputs appended to
     /// `log`. Of the owner's environment it sees no variable of the project. Where `environment` gives no address
-    /// to bind, it gets a free port of its own; see [`Service::http`].
+    /// to bind, it gets a free port of its own; see [`Service::http`]. By its bare name it runs in a container where
+    /// [`crate::BINARIES_VARIABLE`] names an image; of this machine it sees the folder of `log`, then.
     ///
     /// # Errors
-    /// When the process cannot be started or no port is free.
+    /// When the process or the container cannot be started or no port is free.
     pub fn spawn(
         binary: impl AsRef<Path>,
         environment: &[(&str, &str)],
@@ -70,7 +74,6 @@ impl Service {
     ) -> io::Result<Service> {
         let given = binary.as_ref();
         let name = given.file_name().unwrap_or(given.as_os_str()).to_string_lossy().into_owned();
-        let path = if given == Path::new(&name) { binaries::binary(&name) } else { given.to_path_buf() };
         let bind = if name == "simulators" { SIMULATOR_BIND } else { BIND };
         let bound = environment.iter().find(|(variable, _)| *variable == bind);
         let port = if bound.is_some() { None } else { Some(Port::claim()?) };
@@ -78,17 +81,29 @@ impl Service {
             || port.as_ref().map(Port::address).unwrap_or_default(),
             |(_, address)| (*address).to_owned(),
         );
-        let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+        let mut environment = environment.to_vec();
+        environment.push((bind, &http));
+        let log = log.as_ref().to_path_buf();
+        let is_ours = given == Path::new(&name);
+        let (program, mut words, leftovers) = match image() {
+            Some(image) if is_ours => binaries::in_container(&image, &name, &environment, &log)?,
+            None if is_ours => (binaries::binary(&name), Vec::new(), Leftovers::default()),
+            _ => (given.to_path_buf(), Vec::new(), Leftovers::default()),
+        };
+        words.extend(arguments.iter().map(OsString::from));
         let configure = |command: &mut Command| {
             for (variable, _) in env::vars_os() {
                 if variable.to_string_lossy().starts_with("TRIBUTARY_") {
                     command.env_remove(variable);
                 }
             }
-            command.env(bind, &http).envs(environment.iter().copied());
+            command.envs(environment.iter().copied());
         };
-        let log = log.as_ref().to_path_buf();
-        let process = Supervised::spawn(&path, &arguments, &log, &Leftovers::default(), configure)?;
+        let process = Supervised::spawn(&program, &words, &log, &leftovers, configure)?;
+        // The client is there before the container, in which a signal would meet nobody.
+        poll(START_WITHIN, || (process.pid().is_some() || !process.is_running()).then_some(())).ok_or_else(
+            || io::Error::other(format!("{name}: no container of it runs after {START_WITHIN:?}")),
+        )?;
         Ok(Service { name, process: Some(process), status: None, log, http, _port: port })
     }
 
@@ -101,7 +116,7 @@ impl Service {
     /// Its process id; another process may have it once this one has ended.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.process.as_ref().filter(|process| process.is_running()).map(Supervised::pid)
+        self.process.as_ref().filter(|process| process.is_running()).and_then(Supervised::pid)
     }
 
     /// Whether it has not ended.
@@ -156,13 +171,19 @@ impl Service {
     }
 
     /// Sends a signal by its name without `SIG`, and waits for nothing.
+    ///
+    /// # Panics
+    /// When a container cannot be paused.
     pub fn signal(&mut self, name: &str) {
         if let Some(process) = &mut self.process {
             process.signal(name);
         }
     }
 
-    /// SIGSTOP.
+    /// SIGSTOP; a container is paused.
+    ///
+    /// # Panics
+    /// When it cannot be.
     pub fn pause(&mut self) {
         self.signal("STOP");
     }
@@ -174,7 +195,7 @@ impl Service {
 
     fn reap(&mut self) {
         if let Some(process) = self.process.take() {
-            self.status = Some(process.leave());
+            self.status = Some(process.end());
         }
     }
 }

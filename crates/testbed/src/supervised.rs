@@ -3,7 +3,8 @@
 //! The shell reads words from the pipe: the name of a signal goes to the child. When the pipe ends, because we
 //! closed it or because we are gone (also by SIGKILL), the shell kills the child, cleans up and ends with the
 //! child's status. The child in turn holds the write end of a second pipe, whose end tells us that it has died.
-//! Only the shell ever signals, and only its own unreaped child: no process id is used that could be another's.
+//! Only the shell ever signals, and only its own unreaped child: no process id is used that could be another's. Where the
+//! child is the Docker client in front of a container, the engine signals, by the container's name, and the shell removes it.
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -14,6 +15,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
+
+use crate::docker::Container;
 
 // $1: a folder to remove at the end, $2 and $3: the Docker client and a container to remove; each may be empty.
 const SUPERVISOR: &str = r#"
@@ -44,8 +47,8 @@ exit "$status"
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Leftovers {
     pub(crate) folder: Option<PathBuf>,
-    /// The Docker client and the container's name.
-    pub(crate) container: Option<(PathBuf, String)>,
+    /// The container that the child is the client in front of.
+    pub(crate) container: Option<Container>,
 }
 
 #[derive(Debug)]
@@ -53,6 +56,7 @@ pub(crate) struct Supervised {
     shell: Child,
     orders: Option<ChildStdin>,
     pid: u32,
+    container: Option<Container>,
     ended: Arc<(Mutex<bool>, Condvar)>,
 }
 
@@ -66,10 +70,12 @@ impl Supervised {
         configure: impl FnOnce(&mut Command),
     ) -> io::Result<Supervised> {
         let log = OpenOptions::new().create(true).append(true).open(log)?;
-        let (docker, container) = leftovers.container.clone().unwrap_or_default();
+        let container = leftovers.container.clone();
+        let (docker, name) =
+            container.as_ref().map_or((Path::new(""), ""), |container| (&container.docker, &container.name));
         let mut command = Command::new("/bin/sh");
         command.args(["-c", SUPERVISOR, "supervisor"]);
-        command.arg(leftovers.folder.clone().unwrap_or_default()).arg(docker).arg(container);
+        command.arg(leftovers.folder.clone().unwrap_or_default()).arg(docker).arg(name);
         command.arg(program).args(arguments);
         configure(&mut command);
         // A group of its own: Ctrl-C in a terminal reaches us, and the end of our pipe reaches the shell.
@@ -92,11 +98,12 @@ impl Supervised {
             *signal_end.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
             signal_end.1.notify_all();
         });
-        Ok(Supervised { shell, orders, pid, ended })
+        Ok(Supervised { shell, orders, pid, container, ended })
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.pid
+    /// The child's process id; of a container that of its first process, while there is one.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.container.as_ref().map_or(Some(self.pid), Container::pid)
     }
 
     pub(crate) fn is_running(&self) -> bool {
@@ -104,8 +111,16 @@ impl Supervised {
     }
 
     /// Sends a signal by its name without `SIG`. Nothing happens when the child has ended.
+    ///
+    /// # Panics
+    /// When a container that runs cannot be paused: a test would go on as if it were.
     pub(crate) fn signal(&mut self, name: &str) {
-        self.order(name);
+        // The client in front of a container passes no SIGKILL and no SIGSTOP on; the engine is asked instead.
+        match self.container.as_ref().map(|container| container.signal(name)) {
+            None => self.order(name),
+            Some(Err(error)) if name == "STOP" && self.is_running() => panic!("{error}"),
+            Some(_) => {}
+        }
     }
 
     /// Whether the child ended within `timeout`.
@@ -123,6 +138,11 @@ impl Supervised {
     /// The leftovers stay: the child is to be started again.
     pub(crate) fn leave(mut self) -> i32 {
         self.order("leave");
+        self.finish()
+    }
+
+    /// As [`Supervised::leave`], for a child that is not to be started again: the leftovers are removed.
+    pub(crate) fn end(mut self) -> i32 {
         self.finish()
     }
 
@@ -150,6 +170,7 @@ mod tests {
     use super::*;
     use crate::wait_for;
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
 
     fn sh(script: &str, folder: &Path, leftovers: &Leftovers) -> Supervised {
         let arguments = ["-c".into(), script.into()];
@@ -190,7 +211,7 @@ mod tests {
         wait_for("the child to be deaf", Duration::from_secs(10), || {
             fs::read_to_string(&log).is_ok_and(|text| text == "up\n").then_some(())
         });
-        let pid = child.pid();
+        let pid = child.pid().unwrap();
         drop(child);
         assert!(!is_alive(pid));
     }
@@ -202,11 +223,36 @@ mod tests {
         fs::create_dir(&data).unwrap();
         let leftovers = Leftovers { folder: Some(data.clone()), container: None };
         let mut child = sh("exec tail -f /dev/null", folder.path(), &leftovers);
-        let pid = child.pid();
+        let pid = child.pid().unwrap();
         child.signal("STOP");
         drop(child);
         assert!(!is_alive(pid));
         assert!(!data.exists());
+    }
+
+    #[test]
+    fn a_container_is_struck_by_the_engine_and_removed_at_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        // In place of the Docker client: notes what it is told, and answers as if asked for a process id.
+        let (docker, told) = (folder.path().join("docker"), folder.path().join("told"));
+        fs::write(&docker, format!("#!/bin/sh\necho \"$@\" >>'{}'\necho 4711\n", told.display())).unwrap();
+        fs::set_permissions(&docker, fs::Permissions::from_mode(0o755)).unwrap();
+        let container = Some(Container { docker, name: "ours".to_owned() });
+        let mut child = sh("exec tail -f /dev/null", folder.path(), &Leftovers { folder: None, container });
+        assert_eq!(child.pid(), Some(4711));
+        for signal in ["STOP", "CONT", "KILL"] {
+            child.signal(signal);
+        }
+        assert_eq!(child.end(), 128 + 9);
+        let told = fs::read_to_string(told).unwrap();
+        let expected = [
+            "container inspect --format {{.State.Pid}} ours",
+            "pause ours",
+            "unpause ours",
+            "kill --signal KILL ours",
+            "rm --force --volumes ours",
+        ];
+        assert_eq!(told.lines().collect::<Vec<_>>(), expected);
     }
 
     #[test]

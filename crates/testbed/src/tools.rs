@@ -12,7 +12,7 @@ use std::process::Command;
 use crate::docker;
 
 /// Names the backend to use, `jvm` or `docker`, in place of the first that is found.
-const BACKEND: &str = "TRIBUTARY_TEST_BACKEND";
+pub const BACKEND_VARIABLE: &str = "TRIBUTARY_TEST_BACKEND";
 const WANTED_JAVA: u32 = 17;
 
 /// A way to run the servers.
@@ -67,7 +67,7 @@ impl fmt::Display for Missing {
         let Missing(search) = self;
         writeln!(f, "real servers need Java {WANTED_JAVA} exactly and Maven, or a Docker engine")?;
         if let Some(forced) = &search.forced {
-            writeln!(f, "  {BACKEND}={forced} allows one of them alone; known are jvm and docker")?;
+            writeln!(f, "  {BACKEND_VARIABLE}={forced} allows one of them alone; known are jvm and docker")?;
         }
         match &search.java {
             Some(java) => writeln!(f, "  java {WANTED_JAVA}: found at {}", java.display())?,
@@ -117,7 +117,7 @@ impl Places {
         maven_folders.extend(in_home(&[".sdkman/candidates/maven"]));
         let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
         Places {
-            forced: set(BACKEND).map(|value| value.to_string_lossy().into_owned()),
+            forced: set(BACKEND_VARIABLE).map(|value| value.to_string_lossy().into_owned()),
             java_home: set("JAVA_HOME").map(PathBuf::from),
             maven_home: set("MAVEN_HOME").or_else(|| set("M2_HOME")).map(PathBuf::from),
             path: env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect(),
