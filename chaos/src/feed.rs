@@ -28,7 +28,7 @@ pub(crate) enum Kind {
 /// While it flows.
 pub(crate) enum Feed {
     Users(Users),
-    Produced(Produced),
+    Produced(Box<Produced>),
 }
 
 /// The load of a scenario.
@@ -91,7 +91,7 @@ impl Feed {
                 let load = Load::seeded(&world.brokers, &topic, scenario.rate, scenario.mix.into(), seed);
                 Self::Users(Users { topic, load })
             }
-            Some(dataset) => Self::Produced(Produced::start(dataset, world, settings)),
+            Some(dataset) => Self::Produced(Box::new(Produced::start(dataset, world, settings))),
         }
     }
 

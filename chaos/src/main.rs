@@ -48,6 +48,9 @@ struct Arguments {
     /// The few cycles of the continuous integration
     #[arg(long)]
     short: bool,
+    /// Plays on containers: the servers' images and the one that ships. What breaks a network or a disk is not played there
+    #[arg(long)]
+    containers: bool,
     /// Replays the choices of an earlier run
     #[arg(long)]
     seed: Option<u64>,
@@ -72,7 +75,7 @@ fn main() -> ExitCode {
 
 // Whether every promise was kept.
 fn run(arguments: &Arguments) -> Result<bool> {
-    ensure_alone()?;
+    ensure_alone(arguments.containers)?;
     rustls::crypto::ring::default_provider()
         .install_default()
         .map_err(|_| anyhow!("another provider of cryptography is installed"))?;
@@ -109,8 +112,13 @@ fn run(arguments: &Arguments) -> Result<bool> {
     Ok(reports.are_kept())
 }
 
-// What is cut and killed here is of nobody else.
-fn ensure_alone() -> Result<()> {
+// What is cut and killed here is of nobody else. Containers have names and ports of their own.
+fn ensure_alone(containers: bool) -> Result<()> {
+    if containers {
+        let only = testbed::image().is_some() && matches!(testbed::tools()?, Tools::Docker { .. });
+        ensure!(only, "this needs servers and binaries in containers: start it by `cargo xtask chaos`");
+        return Ok(());
+    }
     let interfaces = std::fs::read_to_string("/proc/net/dev")?;
     let others = interfaces.lines().skip(2).any(|line| !line.trim_start().starts_with("lo:"));
     ensure!(!others, "this needs a network of its own: start it by `cargo xtask chaos`");
@@ -118,7 +126,8 @@ fn ensure_alone() -> Result<()> {
         Tools::Jvm { .. } => Ok(()),
         docker @ Tools::Docker { .. } => {
             bail!(
-                "chaos breaks servers that are processes of its own: it needs Java 17 and Maven, and found {docker}"
+                "chaos breaks servers that are processes of its own: it needs Java 17 and Maven, and found {docker}; \
+                 or say --containers"
             )
         }
     }
@@ -127,11 +136,25 @@ fn ensure_alone() -> Result<()> {
 // Those that share servers come one after the other.
 fn chosen(arguments: &Arguments) -> Result<Vec<Scenario>> {
     let form = if arguments.short { Form::Short } else { Form::Long };
+    let unplayable = |scenario: &Scenario| arguments.containers && scenario.needs_namespaces();
     if !arguments.scenarios.iter().any(|name| name == "all") {
-        return arguments.scenarios.iter().map(|name| Scenario::named(name, form)).collect();
+        let named = |name: &String| {
+            let scenario = Scenario::named(name, form)?;
+            ensure!(
+                !unplayable(&scenario),
+                "{name} breaks a network or a disk, which is not done to containers: play it without --containers"
+            );
+            Ok(scenario)
+        };
+        return arguments.scenarios.iter().map(named).collect();
     }
     let mut scenarios = Scenario::all(form)?;
     scenarios.retain(|scenario| scenario.cycles > 0);
+    let (left_out, mut scenarios): (Vec<_>, Vec<_>) = scenarios.into_iter().partition(unplayable);
+    if !left_out.is_empty() {
+        let names: Vec<&str> = left_out.iter().map(|scenario| scenario.name.as_str()).collect();
+        eprintln!("==> left out, since they break a network or a disk: {}", names.join(", "));
+    }
     scenarios.sort_by_cached_key(Asked::by);
     Ok(scenarios)
 }
@@ -163,5 +186,32 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    fn chosen_by(words: &[&str]) -> Result<Vec<Scenario>> {
+        chosen(&Arguments::parse_from([&["chaos"], words].concat()))
+    }
+
+    #[test]
+    fn on_containers_all_is_what_breaks_neither_network_nor_disk() {
+        let names = |words: &[&str]| -> Vec<String> {
+            chosen_by(words).unwrap().into_iter().map(|scenario| scenario.name).collect()
+        };
+        let (everywhere, on_containers) = (names(&["all"]), names(&["all", "--containers"]));
+        let left_out: Vec<&str> =
+            everywhere.iter().filter(|name| !on_containers.contains(name)).map(String::as_str).collect();
+        for name in ["bad-links", "disk-full-kafka", "new-addresses", "partition-kafka", "soak"] {
+            assert!(left_out.contains(&name), "{name} of {left_out:?}");
+        }
+        for part in ["consumer", "producer", "kafka", "cassandra"] {
+            assert!(on_containers.contains(&format!("pause-{part}")), "{on_containers:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_played_on_containers_is_refused_by_name() {
+        let refused = chosen_by(&["pause-kafka", "soak", "--containers"]).unwrap_err().to_string();
+        assert!(refused.starts_with("soak breaks a network or a disk"), "{refused}");
+        assert_eq!(chosen_by(&["soak"]).unwrap().len(), 1);
     }
 }

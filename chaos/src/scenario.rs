@@ -136,6 +136,11 @@ impl Scenario {
         }
     }
 
+    /// Whether it is played in namespaces alone, and not on containers.
+    pub(crate) fn needs_namespaces(&self) -> bool {
+        self.named || self.disk.is_some() || self.cycle.iter().any(Step::needs_namespaces)
+    }
+
     fn read(path: &Path, form: Form) -> Result<Self> {
         let mut scenario = chosen(table(path)?, form);
         for (key, shared) in form.base()? {

@@ -22,9 +22,9 @@ pub(crate) enum Step {
     EndedWithin(Part, Time),
     /// What the producers said they had sent when they were told to end is on their topics.
     SentIsPublished,
-    /// SIGSTOP.
+    /// SIGSTOP; of a container `docker pause`.
     Freeze(Part),
-    /// SIGCONT.
+    /// SIGCONT, or `docker unpause`.
     Thaw(Part),
     /// Starts it again, and waits until a server answers.
     Start(Part),
@@ -101,6 +101,18 @@ pub(crate) enum Step {
     CommittedIsStored,
     /// One of these lists, by chance.
     OneOf(Vec<Vec<Step>>),
+}
+
+impl Step {
+    /// Whether it changes a network, names or a disk, which nobody else may have then.
+    pub(crate) fn needs_namespaces(&self) -> bool {
+        match self {
+            Self::Cut(_) | Self::Reset(_) | Self::ResetSome(..) | Self::Lose(..) | Self::Slice(_) => true,
+            Self::Mend | Self::Move(_) | Self::Fill(_) | Self::Free(_) => true,
+            Self::OneOf(choices) => choices.iter().flatten().any(Self::needs_namespaces),
+            _ => false,
+        }
+    }
 }
 
 /// What a fault strikes.

@@ -1,4 +1,5 @@
-//! `chaos SCENARIO`: the binaries under test -> the harness in namespaces of its own -> its report.
+//! `chaos SCENARIO`: the binaries under test -> the harness in namespaces of its own -> its report; or, with
+//! `--containers`, the image that ships -> the harness on this machine's network, before containers.
 
 mod broken;
 
@@ -8,8 +9,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::Args;
+use testbed::Tools;
 
 use crate::step;
 
@@ -17,7 +19,7 @@ use crate::step;
 #[command(disable_help_flag = true)]
 pub(crate) struct Arguments {
     /// Files of chaos/scenarios without their ending, or `all`; then the harness's options: --cycles N, --short, --seed S,
-    /// --must-find VIOLATION, --json. Or `broken`, and names of chaos/broken.toml
+    /// --containers, --must-find VIOLATION, --json. Or `broken`, and names of chaos/broken.toml
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<String>,
 }
@@ -41,23 +43,22 @@ const BINARIES: [(&str, &str); 5] = [
 /// Where tools are that only root needs, and that PATH may lack.
 const USUAL: &str = "/usr/local/sbin:/usr/sbin:/sbin";
 
-/// What breaks networks and disks, with Debian's package of each.
-const TOOLS: [(&str, &str); 5] = [
-    ("unshare", "util-linux"),
-    ("setpriv", "util-linux"),
-    ("mount", "mount"),
-    ("ip", "iproute2"),
-    ("iptables", "iptables"),
-];
+/// What ends the harness with us, with Debian's package of it.
+const SETPRIV: (&str, &str) = ("setpriv", "util-linux");
+
+/// What breaks networks and disks beside it.
+const TOOLS: [(&str, &str); 4] =
+    [("unshare", "util-linux"), ("mount", "mount"), ("ip", "iproute2"), ("iptables", "iptables")];
 
 // The short form runs the binaries of the tests; the long one what ships. The harness itself may panic, which what ships
 // does not survive.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    for (tool, package) in TOOLS {
-        if !is_there(tool) {
-            bail!("chaos needs {tool}: install the package {package}");
-        }
+    let said = |option: &str| arguments.words.iter().any(|word| word == option);
+    needs(&[SETPRIV])?;
+    if said("--containers") {
+        return on_containers(&arguments.words);
     }
+    needs(&TOOLS)?;
     step::servers()?;
     step::build("dev", &[("chaos", "chaos")])?;
     if let [first, names @ ..] = arguments.words.as_slice()
@@ -65,16 +66,29 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     {
         return broken::run(names);
     }
-    let short = arguments.words.iter().any(|word| word == "--short");
-    let profile = if short { "dev" } else { step::SHIPPED };
+    let profile = if said("--short") { "dev" } else { step::SHIPPED };
     step::build(profile, &BINARIES)?;
-    harness(&arguments.words, &step::folder(profile)?)
+    harness(sandboxed(), &arguments.words, step::folder(profile)?)
 }
 
-fn harness(words: &[String], binaries: &Path) -> Result<()> {
+// Both forms run what ships: the image has nothing else.
+fn on_containers(words: &[String]) -> Result<()> {
+    let docker = testbed::docker_engine()
+        .map_err(|reason| anyhow!("--containers needs a Docker engine that answers: {reason}"))?;
+    testbed::prepare(&Tools::Docker { docker: docker.clone() })?;
+    step::build("dev", &[("chaos", "chaos")])?;
+    let mut build = Command::new(docker);
+    step::run("docker compose build", build.args(["compose", "build", "image"]).current_dir(step::root()))?;
+    // The containers' user is not ours, and reads our routes.
+    let mut command = ending_with_us(Command::new(SETPRIV.0), "umask 022");
+    command.env(testbed::BACKEND_VARIABLE, "docker");
+    harness(command, words, testbed::SHIPPED)
+}
+
+// Runs it by that command, which takes its path and its arguments.
+fn harness(mut harness: Command, words: &[String], binaries: impl AsRef<OsStr>) -> Result<()> {
     let folder = Folder::make()?;
-    let mut harness = sandboxed(step::folder("dev")?.join("chaos"));
-    harness.args(words).current_dir(step::root()).env("PATH", path());
+    harness.arg(step::folder("dev")?.join("chaos")).args(words).current_dir(step::root()).env("PATH", path());
     harness.env(testbed::BINARIES_VARIABLE, binaries).env("TMPDIR", &folder.path);
     step::run(&format!("chaos {}", words.join(" ")), &mut harness)
 }
@@ -113,15 +127,30 @@ impl Drop for Folder {
 
 // In a network and with mounts of its own, which end with its last process; and it ends with us. Whoever is not root is root in
 // there.
-fn sandboxed(harness: impl AsRef<OsStr>) -> Command {
+fn sandboxed() -> Command {
     let mut command = Command::new("unshare");
     command.args(["--net", "--mount"]);
     if !Path::new("/proc/self").metadata().is_ok_and(|process| process.uid() == 0) {
         command.arg("--map-root-user");
     }
-    command.args(["--", "setpriv", "--pdeathsig", "KILL", "--"]);
-    command.args(["sh", "-c", r#"ip link set lo up && exec "$@""#, "chaos"]).arg(harness);
-    command
+    command.args(["--", SETPRIV.0]);
+    ending_with_us(command, "ip link set lo up")
+}
+
+// `setpriv` with its words, and a shell that does that first.
+fn ending_with_us(mut setpriv: Command, first: &str) -> Command {
+    setpriv.args(["--pdeathsig", "KILL", "--"]);
+    setpriv.args(["sh", "-c", &format!(r#"{first} && exec "$@""#), "chaos"]);
+    setpriv
+}
+
+fn needs(tools: &[(&str, &str)]) -> Result<()> {
+    for (tool, package) in tools {
+        if !is_there(tool) {
+            bail!("chaos needs {tool}: install the package {package}");
+        }
+    }
+    Ok(())
 }
 
 fn is_there(tool: &str) -> bool {

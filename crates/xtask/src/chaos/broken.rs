@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
-use super::{BINARIES, harness};
+use super::{BINARIES, harness, sandboxed};
 use crate::step;
 
 /// One change, of chaos/broken.toml.
@@ -51,7 +51,7 @@ pub(super) fn run(names: &[String]) -> Result<()> {
         fs::write(&file, change.of(&fs::read_to_string(&file)?)?)?;
         let binaries = built(&copy, &folder.join("target"))?;
         let words = [&change.scenario, "--short", "--must-find", &change.must_find];
-        let found = harness(&words.map(str::to_owned), &binaries);
+        let found = harness(sandboxed(), &words.map(str::to_owned), &binaries);
         missed += usize::from(found.is_err());
         let verdict = if found.is_ok() { "caught" } else { "MISSED" };
         told.push(format!("{name:<20} {verdict} by {:<16} as {}", change.scenario, change.must_find));
