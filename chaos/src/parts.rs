@@ -190,7 +190,7 @@ impl Stage<'_> {
         if part == Part::Cassandra {
             self.kill(part)?;
         }
-        let names = self.names.as_mut().context("say `named = true` in the scenario")?;
+        let names = self.servers.names.as_mut().context("containers have no names that could change")?;
         let (old, new) = names.change(part)?;
         self.links()?.abandon(&old)?;
         if part == Part::Cassandra {

@@ -98,13 +98,7 @@ async fn steps(
 ) -> Result<()> {
     for (number, step) in steps.iter().enumerate() {
         let began = Instant::now();
-        let performed = async {
-            if let Step::OneOf(choices) = step {
-                let chosen = choices.choose(random).context("a choice has no steps")?;
-                return Box::pin(self::steps(stage, chosen, random, findings, heal)).await;
-            }
-            perform(stage, step, random, findings).await
-        };
+        let performed = perform(stage, step, random, findings, heal);
         guarded(performed).await.with_context(|| format!("step {} {step:?}", number + 1))?;
         if matches!(step, Step::HealsWithin(_)) {
             *heal = began.elapsed().max(*heal);
@@ -118,9 +112,13 @@ async fn perform(
     step: &Step,
     random: &mut StdRng,
     findings: &mut Findings,
+    heal: &mut Duration,
 ) -> Result<()> {
     match step {
-        Step::OneOf(_) => unreachable!("chosen by the caller"),
+        Step::OneOf(choices) => {
+            let chosen = choices.choose(random).context("a choice has no steps")?;
+            Box::pin(steps(stage, chosen, random, findings, heal)).await?;
+        }
         Step::Flow(between) => tokio::time::sleep(between.choose(random)).await,
         Step::Kill(part) => stage.kill(*part)?,
         Step::Stop(part) => stage.stop(*part)?,

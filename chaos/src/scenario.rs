@@ -44,9 +44,6 @@ pub(crate) struct Scenario {
     /// The size of the disk that each server has to itself, such as `256m`; else they share the machine's.
     #[serde(default)]
     pub(crate) disk: Option<String>,
-    /// Whether the services know the servers by names, whose addresses can change.
-    #[serde(default)]
-    pub(crate) named: bool,
     /// Lines of server.properties.
     #[serde(default)]
     pub(crate) kafka: BTreeMap<String, String>,
@@ -138,7 +135,7 @@ impl Scenario {
 
     /// Whether it is played in namespaces alone, and not on containers.
     pub(crate) fn needs_namespaces(&self) -> bool {
-        self.named || self.disk.is_some() || self.cycle.iter().any(Step::needs_namespaces)
+        self.disk.is_some() || self.cycle.iter().any(Step::needs_namespaces)
     }
 
     fn read(path: &Path, form: Form) -> Result<Self> {

@@ -14,6 +14,8 @@ use crate::step::Part;
 pub(crate) struct Servers {
     pub(crate) kafka: Kafka,
     pub(crate) cassandra: Cassandra,
+    /// By which the services know them; containers have none.
+    pub(crate) names: Option<Names>,
     asked: Asked,
     // Unmounted after the servers have ended.
     disks: Option<Disks>,
@@ -25,7 +27,6 @@ pub(crate) struct Asked {
     kafka: BTreeMap<String, String>,
     cassandra: BTreeMap<String, String>,
     disk: Option<String>,
-    named: bool,
 }
 
 #[derive(Debug)]
@@ -40,7 +41,6 @@ impl Asked {
             kafka: scenario.kafka.clone(),
             cassandra: scenario.cassandra.clone(),
             disk: scenario.disk.clone(),
-            named: scenario.named,
         }
     }
 }
@@ -55,7 +55,8 @@ impl Servers {
             settings.iter().fold(Options::default(), |options, (name, value)| options.setting(name, value))
         };
         let (mut kafka, mut cassandra) = (set(&asked.kafka), set(&asked.cassandra).authentication(true));
-        if asked.named {
+        let names = if testbed::image().is_none() { Some(Names::new()?) } else { None };
+        if names.is_some() {
             kafka = kafka.advertised_name(Names::KAFKA);
             cassandra = cassandra
                 .setting("rpc_address", "0.0.0.0")
@@ -67,7 +68,7 @@ impl Servers {
         }
         let pair = tokio::task::spawn_blocking(move || testbed::pair(kafka, cassandra));
         let (kafka, cassandra) = pair.await??;
-        Ok(Self { kafka, cassandra, asked, disks })
+        Ok(Self { kafka, cassandra, names, asked, disks })
     }
 
     pub(crate) fn are(&self, asked: &Asked) -> bool {

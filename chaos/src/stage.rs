@@ -43,7 +43,6 @@ pub(crate) struct Stage<'a> {
     pub(crate) peak_rss_mb: f64,
     pub(crate) servers: &'a mut Servers,
     pub(crate) links: Option<Links>,
-    pub(crate) names: Option<Names>,
     pub(crate) settings: Vec<(String, String)>,
     topics: Vec<String>,
 }
@@ -58,8 +57,7 @@ impl<'a> Stage<'a> {
         let variable = |name: &String| name.to_uppercase().replace('.', "__");
         let mut settings: Vec<(String, String)> =
             scenario.settings.iter().map(|(name, value)| (variable(name), value.clone())).collect();
-        let names = if scenario.named { Some(Names::new()?) } else { None };
-        if names.is_some() {
+        if servers.names.is_some() {
             let port = |address: &str| address.rsplit_once(':').map(|(_, port)| port.to_owned());
             let port = |address: &str| port(address).with_context(|| format!("{address} has no port"));
             let kafka = format!("{}:{}", Names::KAFKA, port(&world.brokers)?);
@@ -88,7 +86,6 @@ impl<'a> Stage<'a> {
             peak_rss_mb: 0.0,
             servers,
             links: None,
-            names,
             settings,
             topics,
         })

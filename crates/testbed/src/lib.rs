@@ -4,8 +4,9 @@
 //! The binaries under test are processes, or containers of the image that ships, with what docker-compose.yml lets them do.
 //!
 //! Every process is held by a small supervising shell whose standard input is a pipe of ours, so that it dies
-//! with its owner however the owner ends, and with it the container that it is the client of. There is no driver and no runtime here: what a server answers is read
-//! from a handful of protocol frames, which keeps the developers' command quick to build.
+//! with its owner however the owner ends, and with it the container that it is the client of. There is no driver and
+//! no runtime here: what a server answers is read from a handful of protocol frames, which keeps the developers'
+//! command quick to build.
 
 mod binaries;
 mod cache;
