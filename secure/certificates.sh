@@ -48,8 +48,9 @@ for server; do
     -validity "$days" -ext "san=$names" -ext eku=serverAuth -ext ku:critical=digitalSignature
   cat "$work/signed" "$work/ca.pem" >"$work/chain"
   tool "$server" -importcert -alias "$server" -noprompt -file "$work/chain"
-  mv "$work/$server.p12" "$work/$server.password" "$folder"
 done
-# Last: where it is, all is.
+# Where the authority is, all is, and of one make: it goes first and comes last.
+rm -f "$folder/ca.pem"
+for server; do mv "$work/${server%%=*}.p12" "$work/${server%%=*}.password" "$folder"; done
+chmod 444 "$work/ca.pem"
 mv "$work/ca.pem" "$folder"
-chmod 444 "$folder/ca.pem"

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication, TopicResult};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
+    TopicResult,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -47,7 +50,16 @@ fn attempts() -> Vec<String> {
         TOPICS.iter().flat_map(|topic| [(*topic).to_owned(), format!("{topic}.dlq")]).collect();
     let on_topics = all.iter().flat_map(|topic| [format!("write {topic}"), format!("read {topic}")]);
     let on_groups = GROUPS.iter().flat_map(|group| [format!("commit {group}"), format!("offsets {group}")]);
-    let others = ["configs weather", "create made-up", "delete weather.dlq"].map(str::to_owned);
+    let others = [
+        "configs weather",
+        "configure weather",
+        "partitions weather",
+        "truncate weather",
+        "forget tributary",
+        "create made-up",
+        "delete weather.dlq",
+    ];
+    let others = others.map(str::to_owned);
     on_topics.chain(on_groups).chain(others).collect()
 }
 
@@ -107,6 +119,25 @@ impl User {
                 // rust-rdkafka 0.39 leaves out the error of a topic: who is refused gets no settings.
                 let told = told.map_err(|error| code(&error))?.remove(0)?;
                 if told.entries.is_empty() { Err(RDKafkaErrorCode::TopicAuthorizationFailed) } else { Ok(()) }
+            }
+            "configure" => {
+                let changed = AlterConfig::new(ResourceSpecifier::Topic(name)).set("retention.ms", "1");
+                let told = self.admin.alter_configs([&changed], &AdminOptions::new()).await;
+                told.map_err(|error| code(&error))?.remove(0).map(drop).map_err(|(_, code)| code)
+            }
+            "partitions" => {
+                let added = NewPartitions::new(name, 99);
+                first(self.admin.create_partitions([&added], &AdminOptions::new()).await)
+            }
+            "truncate" => {
+                let mut list = TopicPartitionList::new();
+                list.add_partition_offset(name, 0, Offset::End).unwrap();
+                let told = self.admin.delete_records(&list, &AdminOptions::new()).await;
+                told.map_err(|error| code(&error))?.elements()[0].error().map_err(|error| code(&error))
+            }
+            "forget" => {
+                let told = self.admin.delete_groups(&[name], &AdminOptions::new()).await;
+                told.map_err(|error| code(&error))?.remove(0).map(drop).map_err(|(_, code)| code)
             }
             "create" => {
                 let topic = NewTopic::new(name, 1, TopicReplication::Fixed(1));

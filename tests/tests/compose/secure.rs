@@ -32,6 +32,8 @@ fn the_secure_stack_flows_and_keeps_its_secrets() {
     let authority = folder.path().join("ca.pem");
     std::fs::write(&authority, secrets(&stack, "cat /secrets/all/ca.pem")).unwrap();
     let operator = secrets(&stack, "cat /secrets/all/kafka/operator");
+    let other = folder.path().join("other.pem");
+    std::fs::write(&other, of_another_authority(&stack)).unwrap();
     show("from the host, the operator sees topics, and nobody else does", || {
         let mut secure = ClientConfig::new()
             .set("security.protocol", "sasl_ssl")
@@ -40,9 +42,10 @@ fn the_secure_stack_flows_and_keeps_its_secrets() {
             .set("sasl.username", "operator")
             .clone();
         assert!(topics(secure.clone().set("sasl.password", operator.trim())).contains(&"weather".to_owned()));
-        assert_eq!(topics(secure.set("sasl.password", "wrong")), Vec::<String>::new());
-        assert_eq!(topics(&mut ClientConfig::new()), Vec::<String>::new());
+        assert_eq!(topics(secure.clone().set("sasl.password", "wrong")), Vec::<String>::new());
+        assert_eq!(topics(secure.set("ssl.ca.location", other.display().to_string())), Vec::<String>::new());
     });
+    show("no other door is open", || no_other_door_is_open(&stack, &other));
     show("each service sees its own secrets alone", || {
         let found = stack.compose(&["exec", "-T", "weather", "ls", "/run/tributary"]);
         assert_eq!(found.split_whitespace().collect::<Vec<_>>(), ["ca.pem", "kafka"]);
@@ -79,12 +82,11 @@ fn nobody_can_do_more_than_its_work(stack: &Stack, authority: &Path) {
         runtime.block_on(users_try_everything(settings));
     });
     let session = async |role: &str| {
-        let mut tls = SslContext::builder(SslMethod::tls_client()).unwrap();
-        tls.set_ca_file(authority).unwrap();
-        tls.set_verify(SslVerifyMode::PEER);
+        let wrong = SessionBuilder::new().known_node(NODE).user(role, "wrong");
+        assert!(wrong.tls_context(Some(trusting(authority))).build().await.is_err());
         let password = password(&format!("cassandra/{}", role.trim_start_matches("tributary_")));
-        let session = SessionBuilder::new().known_node(NODE).user(role, password);
-        session.tls_context(Some(tls.build())).build().await.unwrap()
+        let right = SessionBuilder::new().known_node(NODE).user(role, password);
+        right.tls_context(Some(trusting(authority))).build().await.unwrap()
     };
     show("each role of Cassandra may do its work and nothing else", || {
         runtime.block_on(roles_try_everything(session));
@@ -96,9 +98,60 @@ fn secrets(stack: &Stack, command: &str) -> String {
     stack.compose(&["run", "--rm", "--no-deps", "-T", "secrets", "bash", "-c", command])
 }
 
+// A certificate that has signed nothing here.
+fn of_another_authority(stack: &Stack) -> String {
+    secrets(
+        stack,
+        "bash /etc/tributary/secure/certificates.sh /tmp/other kafka=dns:kafka && cat /tmp/other/ca.pem",
+    )
+}
+
+// Whoever gets in without TLS is nobody, who may do all: on the broker's own loopback alone.
+fn no_other_door_is_open(stack: &Stack, other: &Path) {
+    for broker in [BROKER, "localhost:29092"] {
+        assert_eq!(topics_at(broker, &mut ClientConfig::new()), Vec::<String>::new(), "{broker}");
+    }
+    for (from, door) in [
+        // The admins' listener, the controller's, and that of Cassandra's nodes.
+        ("weather", "kafka/9094"),
+        ("weather", "kafka/9093"),
+        ("consumer", "cassandra/7000"),
+        ("consumer", "cassandra/7199"),
+    ] {
+        assert!(!connects(stack, from, door), "{door} from {from}");
+    }
+    // That it would be seen.
+    assert!(connects(stack, "weather", "kafka/19092") && connects(stack, "consumer", "cassandra/9042"));
+    let plain = "printf '\\x00\\x00\\x00\\x0a\\x00\\x12\\x00\\x00\\x00\\x00\\x00\\x07\\xff\\xff' >&3";
+    let asked = format!("exec 3<>/dev/tcp/kafka/19092 && {plain} && timeout 3 head -c 10 <&3 | wc -c");
+    assert_eq!(stack.compose(&["exec", "-T", "weather", "bash", "-c", &asked]).trim(), "0");
+    let runtime = Runtime::new().unwrap();
+    let password = secrets(stack, "cat /secrets/all/cassandra/reader");
+    for tls in [None, Some(trusting(other))] {
+        let session = SessionBuilder::new().known_node(NODE).user("tributary_reader", &password);
+        assert!(runtime.block_on(session.tls_context(tls).build()).is_err());
+    }
+}
+
+fn connects(stack: &Stack, from: &str, door: &str) -> bool {
+    let tried = format!("timeout 3 bash -c '</dev/tcp/{door}' && echo open || echo shut");
+    stack.compose(&["exec", "-T", from, "bash", "-c", &tried]).contains("open")
+}
+
+fn trusting(authority: &Path) -> SslContext {
+    let mut tls = SslContext::builder(SslMethod::tls_client()).unwrap();
+    tls.set_ca_file(authority).unwrap();
+    tls.set_verify(SslVerifyMode::PEER);
+    tls.build()
+}
+
 fn topics(config: &mut ClientConfig) -> Vec<String> {
+    topics_at(BROKER, config)
+}
+
+fn topics_at(broker: &str, config: &mut ClientConfig) -> Vec<String> {
     let consumer: BaseConsumer =
-        config.set("bootstrap.servers", BROKER).set("group.id", "unused").create().unwrap();
+        config.set("bootstrap.servers", broker).set("group.id", "unused").create().unwrap();
     let Ok(metadata) = consumer.fetch_metadata(None, Duration::from_secs(5)) else { return Vec::new() };
     metadata.topics().iter().map(|topic| topic.name().to_owned()).collect()
 }
