@@ -35,6 +35,11 @@ impl Stack {
         run(self.command().args(arguments))
     }
 
+    /// Whether `docker compose ARGUMENTS` succeeds.
+    pub(crate) fn succeeds(&self, arguments: &[&str]) -> bool {
+        self.command().args(arguments).output().unwrap().status.success()
+    }
+
     /// Where profile csv writes.
     pub(crate) fn csv_folder(&self) -> &Path {
         self.csv_folder.path()
