@@ -70,7 +70,8 @@ fn patiently<T>(mut ask: impl FnMut() -> KafkaResult<T>) -> T {
 
 /// Whether the broker knows a topic.
 pub fn exists(brokers: &str, topic: &str) -> bool {
-    let metadata = consumer(brokers, "end-to-end").fetch_metadata(Some(topic), PATIENCE).unwrap();
+    let consumer = consumer(brokers, "end-to-end");
+    let metadata = patiently(|| consumer.fetch_metadata(Some(topic), PATIENCE));
     metadata.topics().iter().any(|known| known.name() == topic && known.error().is_none())
 }
 
@@ -175,7 +176,9 @@ pub fn messages_between(
     consumer.assign(&list).unwrap();
     let mut open: Vec<i32> = list.elements().iter().map(|element| element.partition()).collect();
     while !open.is_empty() {
-        let message = consumer.poll(PATIENCE).expect("a message before the end of the topic").unwrap();
+        // An error is news of a connection, which the client opens again by itself.
+        let silence = || Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut));
+        let message = patiently(|| consumer.poll(PATIENCE).unwrap_or_else(silence));
         let (partition, offset) = (message.partition(), message.offset());
         if offset < to[&partition] {
             see(&message);
