@@ -8,6 +8,9 @@ use crate::codec::shortest_decimal;
 use crate::rows::{CellValue, Rows};
 use crate::schema::{CqlType, Native, Role, Table};
 
+/// Bytes of a partition key, and of each value of a key: what Cassandra writes before them is their length in two bytes.
+const BYTES_MAX: usize = 65_535;
+
 /// The primary key of one row, its columns in the order of the key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(Box<[u8]>);
@@ -26,7 +29,7 @@ impl Key {
     pub fn pack<'a>(values: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut packed = Vec::new();
         for value in values {
-            // The server takes keys of 64 KiB at most.
+            // A value of a row has less than 2 GiB.
             packed.extend_from_slice(&u32::try_from(value.len()).unwrap_or(u32::MAX).to_be_bytes());
             packed.extend_from_slice(value);
         }
@@ -56,6 +59,16 @@ impl Key {
             rest = after;
             Some(value)
         })
+    }
+
+    /// Whether there can be a row of this key; the first `partition` of its values are the partition key. Cassandra refuses
+    /// longer ones, whether they are written or asked for: `Validation.validateKey` and `ClusteringPrefix.validate`.
+    pub fn fits(&self, partition: usize) -> bool {
+        let lengths = || self.values().map(<[u8]>::len);
+        // Several columns are one key to the server: beside each value its length in two bytes, and one more.
+        let beside = if partition > 1 { 3 } else { 0 };
+        let of_partition: usize = lengths().take(partition).map(|length| length + beside).sum();
+        of_partition <= BYTES_MAX && lengths().all(|length| length <= BYTES_MAX)
     }
 
     /// All of it.
@@ -96,6 +109,17 @@ mod tests {
         assert_eq!(key(&one, &one), key(&one, &other));
         assert_ne!(key(&one, &one), key(&other, &one), "two partitions");
         assert_ne!(key(&one, &one), key(&one, &decimal(2, &[10])));
+    }
+
+    #[test]
+    fn a_key_that_the_server_cannot_hold_is_told() {
+        let key = |lengths: &[usize]| {
+            let values: Vec<Vec<u8>> = lengths.iter().map(|length| vec![b'x'; *length]).collect();
+            Key::pack(values.iter().map(Vec::as_slice))
+        };
+        assert!(key(&[65_535]).fits(1) && !key(&[65_536]).fits(1));
+        assert!(key(&[65_000, 529]).fits(2) && !key(&[65_000, 530]).fits(2), "a composite");
+        assert!(key(&[10, 65_535]).fits(1) && !key(&[10, 65_536]).fits(1), "a clustering column");
     }
 
     #[test]

@@ -317,6 +317,32 @@ async fn a_decimal_key_is_one_row_however_its_messages_spell_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_no_row_can_have_is_an_outcome_of_its_message_and_ends_no_audit() {
+    let world = World::shared("audit_long_keys").await;
+    let topic = world.create_topic("long_keys", 1);
+    let keyspace = &world.name;
+    // As a key of one column, which is read with others; as one of two; as a clustering column.
+    for (table, key) in [("one", "k"), ("two", "(a, k)"), ("three", "a, k")] {
+        world.cql(&format!("CREATE TABLE {keyspace}.{table} (k text, a int, PRIMARY KEY ({key}))")).await;
+        let columns = "k = \"k\"\na = \"a\"\n";
+        let route = format!("topic = \"{topic}\"\ntable = \"{keyspace}.{table}\"\n[columns]\n{columns}");
+        world.write_route(table, &route);
+    }
+    let of = |k: &str| Record::of(json!({"k": k, "a": 1}).to_string());
+    publish(&world.brokers, &topic, &[of("before"), of(&"x".repeat(70_000)), of("behind")]).await;
+    consume(&world, &topic);
+    let (code, text, object) = audit(&world, &[], &[]);
+    let counts = ["stored", "dead_lettered", "missing"].map(|count| object[count].as_u64().unwrap());
+    assert_eq!((code, counts), (0, [6, 3, 0]), "{text}");
+    let mut explain = world.run("tributary", &["explain", &format!("{topic}:0:1")], &[]);
+    assert_eq!(explain.wait(SOON), Some(0), "{}", explain.log());
+    publish(&world.brokers, &topic, &[of(&"y".repeat(70_000))]).await;
+    let (code, text, object) = audit(&world, &["--until", "end"], &[]);
+    let counts = ["stored", "dead_lettered", "missing"].map(|count| object[count].as_u64().unwrap());
+    assert_eq!((code, counts), (1, [6, 3, 3]), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn exit_codes_tell_scripts_what_an_audit_could_not_do() {
     let (world, topic) = scene("audit_codes").await;
     assert_eq!(audit(&world, &[], &[]).0, 0, "an empty topic");

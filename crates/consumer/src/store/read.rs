@@ -31,7 +31,9 @@ pub struct Select {
     /// Many rows in one request, which needs a primary key of one column: several would be read in all combinations.
     many: Option<PreparedStatement>,
     key: usize,
+    /// Columns of the key, and of the partition key.
     /// Places in the key, of values that may be spelt in several ways.
+    partition: usize,
     decimals: Vec<usize>,
     columns: Vec<Selected>,
 }
@@ -87,7 +89,8 @@ impl Store {
             [only] => Some(self.prepare_read(&format!("{select} WHERE {only} IN ?"), written).await?),
             _ => None,
         };
-        Ok(Select { one, many, key: keys.len(), decimals: key::decimals(table), columns })
+        let (key, partition) = (keys.len(), table.partition_key().count());
+        Ok(Select { one, many, key, partition, decimals: key::decimals(table), columns })
     }
 
     fn selected(&self, table: &Table, columns: &[&str]) -> Vec<Selected> {
@@ -121,27 +124,32 @@ impl Store {
         Ok(prepared)
     }
 
-    /// The rows of these keys, those that there are.
+    /// The rows of these keys, those that there are. A key that no row can have is not asked for: the server would refuse
+    /// the whole question.
     ///
     /// # Errors
     /// As for a write.
     pub async fn read(&self, select: &Select, keys: &[Key]) -> Result<Found, WriteError> {
         let session = self.session();
         if let Some(many) = &select.many {
-            let answer = session.execute_unpaged(many, ManyKeys(keys)).await;
+            let answer = session.execute_unpaged(many, ManyKeys(&keys)).await;
             return select.found(answer.map_err(|error| error::of_execution(&error))?);
         }
         let ask = |key| {
             let asked = session.execute_unpaged(&select.one, OneKey(key));
             async { select.found(asked.await.map_err(|error| error::of_execution(&error))?) }
         };
-        stream::iter(keys.iter().map(ask))
+        stream::iter(keys.into_iter().map(ask))
             .buffer_unordered(AT_ONCE)
             .try_fold(Found::new(select.columns.len()), |mut all, row| async move {
                 all.extend(&row)?;
                 Ok(all)
             })
             .await
+        let keys: Vec<&Key> = keys.iter().filter(|key| key.fits(select.partition)).collect();
+        if keys.is_empty() {
+            return Ok(Found::new(select.columns.len()));
+        }
     }
 
     /// How long a row of the table lives that is written without a time to live, in seconds; `None` is for ever.
@@ -221,7 +229,7 @@ impl SerializeRow for OneKey<'_> {
 }
 
 // One value: a list of the keys, which is their number and then each with its length, as they are packed.
-struct ManyKeys<'a>(&'a [Key]);
+struct ManyKeys<'a>(&'a [&'a Key]);
 
 impl SerializeRow for ManyKeys<'_> {
     fn serialize(
