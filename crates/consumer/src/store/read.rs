@@ -2,10 +2,11 @@
 //!
 //! Nothing is decoded: what a message would write is bytes, too, and both are compared as they are.
 
+mod consistency;
 mod found;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
-use scylla::cluster::metadata::{ColumnKind, ColumnType};
+use scylla::cluster::metadata::{ColumnKind, ColumnType, Strategy};
 use scylla::deserialize::row::ColumnIterator;
 use scylla::errors::SerializationError;
 use scylla::response::query_result::QueryResult;
@@ -30,10 +31,10 @@ pub struct Select {
     one: PreparedStatement,
     /// Many rows in one request, which needs a primary key of one column: several would be read in all combinations.
     many: Option<PreparedStatement>,
-    key: usize,
     /// Columns of the key, and of the partition key.
-    /// Places in the key, of values that may be spelt in several ways.
+    key: usize,
     partition: usize,
+    /// Places in the key, of values that may be spelt in several ways.
     decimals: Vec<usize>,
     columns: Vec<Selected>,
 }
@@ -84,9 +85,10 @@ impl Store {
         let name: Vec<String> = table.name.split('.').map(quoted).collect();
         let select = format!("SELECT {} FROM {}", asked.join(", "), name.join("."));
         let equal: Vec<String> = keys.iter().map(|key| format!("{key} = ?")).collect();
-        let one = self.prepare_read(&format!("{select} WHERE {}", equal.join(" AND ")), written).await?;
+        let sees = consistency::that_sees(written, self.datacenters(table));
+        let one = self.prepare_read(&format!("{select} WHERE {}", equal.join(" AND ")), sees).await?;
         let many = match &keys[..] {
-            [only] => Some(self.prepare_read(&format!("{select} WHERE {only} IN ?"), written).await?),
+            [only] => Some(self.prepare_read(&format!("{select} WHERE {only} IN ?"), sees).await?),
             _ => None,
         };
         let (key, partition) = (keys.len(), table.partition_key().count());
@@ -112,15 +114,29 @@ impl Store {
         selected.collect()
     }
 
+    // Among how many the table's rows have their copies.
+    fn datacenters(&self, table: &Table) -> usize {
+        let session = self.session();
+        let state = session.get_cluster_state();
+        let keyspace = table.name.split_once('.').and_then(|(keyspace, _)| state.get_keyspace(keyspace));
+        match keyspace.map(|keyspace| &keyspace.strategy) {
+            Some(Strategy::NetworkTopologyStrategy { datacenter_repfactors: copies }) => {
+                copies.values().filter(|copies| **copies > 0).count()
+            }
+            // It knows of none: to it a local quorum is one of all copies.
+            _ => 1,
+        }
+    }
+
     async fn prepare_read(
         &self,
         statement: &str,
-        written: &[route::Consistency],
+        sees: Consistency,
     ) -> Result<PreparedStatement, WriteError> {
         let prepared = self.session().prepare(statement).await;
         let mut prepared = prepared.map_err(|error| error::of_prepare(&error))?;
         prepared.set_is_idempotent(true);
-        prepared.set_consistency(sees(written));
+        prepared.set_consistency(sees);
         Ok(prepared)
     }
 
@@ -130,6 +146,10 @@ impl Store {
     /// # Errors
     /// As for a write.
     pub async fn read(&self, select: &Select, keys: &[Key]) -> Result<Found, WriteError> {
+        let keys: Vec<&Key> = keys.iter().filter(|key| key.fits(select.partition)).collect();
+        if keys.is_empty() {
+            return Ok(Found::new(select.columns.len()));
+        }
         let session = self.session();
         if let Some(many) = &select.many {
             let answer = session.execute_unpaged(many, ManyKeys(&keys)).await;
@@ -146,10 +166,6 @@ impl Store {
                 Ok(all)
             })
             .await
-        let keys: Vec<&Key> = keys.iter().filter(|key| key.fits(select.partition)).collect();
-        if keys.is_empty() {
-            return Ok(Found::new(select.columns.len()));
-        }
     }
 
     /// How long a row of the table lives that is written without a time to live, in seconds; `None` is for ever.
@@ -193,21 +209,6 @@ fn unreadable(error: &(dyn std::error::Error + 'static)) -> WriteError {
 
 fn writetime(bytes: &[u8]) -> Option<i64> {
     bytes.first_chunk().map(|bytes| i64::from_be_bytes(*bytes))
-}
-
-// So many replicas that one of them has every write of these consistencies.
-fn sees(written: &[route::Consistency]) -> Consistency {
-    use route::Consistency::{All, EachQuorum, LocalOne, LocalQuorum, One, Quorum, Three, Two};
-    if written.iter().any(|written| matches!(written, One | LocalOne | Two | Three)) {
-        Consistency::All
-    } else if written.contains(&Quorum) {
-        Consistency::Quorum
-    } else if written.iter().any(|written| matches!(written, LocalQuorum | EachQuorum)) {
-        Consistency::LocalQuorum
-    } else {
-        debug_assert!(written.iter().all(|written| *written == All));
-        Consistency::One
-    }
 }
 
 struct OneKey<'a>(&'a Key);
