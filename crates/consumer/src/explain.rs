@@ -137,7 +137,7 @@ pub enum Verdict {
     Stored,
     /// The table has something newer in some of its cells.
     Superseded,
-    /// Its time to live is over.
+    /// Its time to live is over; or it may be, and nothing is there.
     Expired,
     /// It is a dead letter.
     DeadLettered,
@@ -225,6 +225,8 @@ async fn routed(
     let letter = read.letters.get(&table.name);
     let committed = read.committed.is_some_and(|committed| message.offset < committed);
     let mut columns = Vec::new();
+    // A cell that is there shows that it was stored; what is not there shows nothing of a delete.
+    let mut shows = false;
     let (decision, verdict) = match decoded {
         Err(error) => {
             let class = error.class.name().to_owned();
@@ -239,20 +241,23 @@ async fn routed(
             let effect = sources.effect(route, plan, &rows, 0, age_s(message, now_ms));
             let standings: Vec<Standing> = match there {
                 Some(there) => effect.standings(there).filter_map(|(standing, _)| standing).collect(),
-                None if effect.deletes || effect.fades => Vec::new(),
+                None if effect.deletes => Vec::new(),
                 None => vec![Standing::Absent],
             };
+            let verdict = verdict(&standings, effect.fades);
+            shows = verdict == Verdict::Stored && !effect.deletes;
             columns = shown(table.select.columns(), plan, &rows, &effect, there);
             let ttl_s = if plan.expires() { number(rows.cell(0, plan.columns.len() + 1)) } else { None };
             let decision = Decision::Row { deletes: plan.deletes, writetime: effect.writetime, ttl_s };
-            (decision, verdict(&standings, effect.fades))
+            (decision, verdict)
         }
     };
     let verdict = match (verdict, letter) {
-        (Verdict::Stored | Verdict::Superseded | Verdict::Expired, _) => verdict,
+        (verdict, _) if shows || decision == Decision::Expired => verdict,
         (_, Some(Some(_))) => Verdict::DeadLettered,
         (_, Some(None)) => Verdict::Purged,
-        _ if !committed => Verdict::NotCommitted,
+        (Verdict::Stored | Verdict::Superseded | Verdict::Expired, None) => verdict,
+        (_, None) if !committed => Verdict::NotCommitted,
         (verdict, None) => verdict,
     };
     let dead_letter = letter.map(|reason| reason.clone().unwrap_or_else(|| "purged".to_owned()));
@@ -266,11 +271,28 @@ fn verdict(standings: &[Standing], fades: bool) -> Verdict {
         Verdict::Wrong
     } else if any(|standing| *standing == Standing::Absent) && !fades {
         Verdict::Absent
-    } else if any(|standing| *standing == Standing::Absent) {
-        Verdict::Expired
     } else if any(|standing| matches!(standing, Standing::Newer(_))) {
         Verdict::Superseded
+    } else if any(|standing| *standing == Standing::Absent) {
+        Verdict::Expired
     } else {
         Verdict::Stored
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_is_the_outcome_that_an_audit_would_count() {
+        use Standing::{Absent, Newer, Older, Same, Tied};
+        assert_eq!(verdict(&[], false), Verdict::Stored);
+        assert_eq!(verdict(&[Same, Same], true), Verdict::Stored);
+        assert_eq!(verdict(&[Absent], true), Verdict::Expired);
+        assert_eq!(verdict(&[Same, Absent], true), Verdict::Expired);
+        assert_eq!(verdict(&[Newer(7), Absent], true), Verdict::Superseded);
+        assert_eq!(verdict(&[Newer(7), Absent], false), Verdict::Absent);
+        assert_eq!([verdict(&[Older(1)], true), verdict(&[Tied], true)], [Verdict::Wrong; 2]);
     }
 }

@@ -328,18 +328,32 @@ async fn a_key_that_no_row_can_have_is_an_outcome_of_its_message_and_ends_no_aud
         let route = format!("topic = \"{topic}\"\ntable = \"{keyspace}.{table}\"\n[columns]\n{columns}");
         world.write_route(table, &route);
     }
+    let deletes = world.create_topic("long_deletes", 1);
+    world.write_route(
+        "deletes",
+        &format!(
+            "topic = \"{deletes}\"\ntable = \"{keyspace}.one\"\ndeletes = \"row\"\n[columns]\nk = {{ key = \".\" }}\n"
+        ),
+    );
     let of = |k: &str| Record::of(json!({"k": k, "a": 1}).to_string());
+    let delete =
+        Record { key: Some(json!("z".repeat(70_000)).to_string().into_bytes()), ..Record::default() };
     publish(&world.brokers, &topic, &[of("before"), of(&"x".repeat(70_000)), of("behind")]).await;
+    publish(&world.brokers, &deletes, &[delete]).await;
     consume(&world, &topic);
+    consume(&world, &deletes);
     let (code, text, object) = audit(&world, &[], &[]);
     let counts = ["stored", "dead_lettered", "missing"].map(|count| object[count].as_u64().unwrap());
-    assert_eq!((code, counts), (0, [6, 3, 0]), "{text}");
-    let mut explain = world.run("tributary", &["explain", &format!("{topic}:0:1")], &[]);
-    assert_eq!(explain.wait(SOON), Some(0), "{}", explain.log());
+    assert_eq!((code, counts), (0, [6, 4, 0]), "{text}");
+    for place in [format!("{topic}:0:1"), format!("{deletes}:0:0")] {
+        let mut explain = world.run("tributary", &["explain", "--json", &place], &[]);
+        assert_eq!(explain.wait(SOON), Some(0), "{}", explain.log());
+        assert!(explain.log().contains(r#""verdict":"dead_lettered""#), "{}", explain.log());
+    }
     publish(&world.brokers, &topic, &[of(&"y".repeat(70_000))]).await;
     let (code, text, object) = audit(&world, &["--until", "end"], &[]);
     let counts = ["stored", "dead_lettered", "missing"].map(|count| object[count].as_u64().unwrap());
-    assert_eq!((code, counts), (1, [6, 3, 3]), "{text}");
+    assert_eq!((code, counts), (1, [6, 4, 3]), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

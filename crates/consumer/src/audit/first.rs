@@ -170,10 +170,13 @@ impl<F: Fn(Progress)> Audit<'_, F> {
             };
             let tally = self.topics[*topic].tally(*route);
             match (look, letter) {
-                (Look::Stored, _) => tally.counts.stored += 1,
+                (Look::Stored, None) => tally.counts.stored += 1,
+                // What is not there shows nothing of a delete.
+                (Look::Stored, Some(_)) if !effect.deletes => tally.counts.stored += 1,
                 (_, Some(Letter::Waiting)) => tally.counts.dead_lettered += 1,
                 (_, Some(Letter::Purged)) => tally.counts.purged += 1,
                 (Look::Superseded, None) => tally.counts.superseded += 1,
+                (Look::Expired, None) => tally.counts.expired += 1,
                 (Look::Open, None) => tally.open += 1,
             }
         }

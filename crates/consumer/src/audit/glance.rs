@@ -34,6 +34,8 @@ pub(crate) enum Look {
     Stored,
     /// Some of what it wrote has a greater WRITETIME now.
     Superseded,
+    /// Some of what it wrote is not there, and may have lived its time.
+    Expired,
     /// Nothing is known yet.
     Open,
 }
@@ -56,17 +58,19 @@ impl Glance {
     /// Looks at a message and at its row.
     pub(crate) fn look(&mut self, row: &RowKey, effect: &Effect<'_>, found: Option<FoundRow<'_>>) -> Look {
         let Some(there) = found else {
-            if effect.deletes || effect.fades {
-                return Look::Stored;
-            }
-            return self.open(row, found);
+            return match effect {
+                Effect { deletes: true, .. } => Look::Stored,
+                Effect { fades: true, .. } => Look::Expired,
+                _ => self.open(row, found),
+            };
         };
         let mut newer = Vec::new();
+        let mut faded = false;
         for (standing, cell) in effect.standings(there) {
             match standing {
                 Some(Standing::Same) => {}
                 Some(Standing::Newer(at)) => newer.push(at),
-                Some(Standing::Absent) if effect.fades => {}
+                Some(Standing::Absent) if effect.fades => faded = true,
                 Some(Standing::Absent | Standing::Older(_) | Standing::Tied) => return self.open(row, found),
                 // Somebody else wrote it with this message's WRITETIME: whoever waits for that must not take this
                 // message for an answer.
@@ -78,7 +82,7 @@ impl Glance {
             self.key_bytes -= row.1.packed().len();
         }
         if newer.is_empty() {
-            return Look::Stored;
+            return if faded { Look::Expired } else { Look::Stored };
         }
         if !self.is_clean(row, found) {
             for at in newer {
@@ -143,7 +147,38 @@ impl Glance {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::effect::Bound;
     use crate::key::Key;
+    use crate::store::Found;
+
+    #[test]
+    fn what_is_not_there_is_stored_by_no_message_but_a_delete() {
+        type Cell = Option<(&'static [u8], i64)>;
+        let value = Bound::Value(b"x");
+        let effect = |fades, cells: &[Bound<'static>]| Effect {
+            writetime: 5,
+            deletes: false,
+            fades,
+            cells: cells.to_vec(),
+        };
+        let row = (0, Key::pack([&b"k"[..]].into_iter()));
+        let look = |effect: &Effect<'_>, cells: Option<[Cell; 2]>| {
+            let mut found = Found::new(2);
+            cells.map(|cells| found.add(row.1.clone(), cells.into_iter())).transpose().unwrap();
+            Glance::default().look(&row, effect, found.get(&row.1))
+        };
+        let there = Some((&b"x"[..], 5));
+        let both = [value, value];
+        assert_eq!(look(&effect(true, &both), None), Look::Expired);
+        assert_eq!(look(&effect(true, &both), Some([there, None])), Look::Expired, "one of two");
+        assert_eq!(look(&effect(true, &both), Some([Some((b"y", 6)), None])), Look::Superseded);
+        assert_eq!(look(&effect(true, &both), Some([there, there])), Look::Stored);
+        assert_eq!(look(&effect(true, &[value, Bound::Gone]), Some([there, None])), Look::Stored);
+        assert_eq!(look(&effect(false, &both), None), Look::Open, "it cannot have lived its time");
+        assert_eq!(look(&effect(false, &both), Some([there, None])), Look::Open);
+        let delete = Effect { deletes: true, ..effect(false, &[Bound::Gone, Bound::Gone]) };
+        assert_eq!(look(&delete, None), Look::Stored);
+    }
 
     #[test]
     fn rows_of_long_keys_are_few() {

@@ -86,7 +86,7 @@ pub struct Counts {
     pub stored: u64,
     /// Other messages have written or deleted it since.
     pub superseded: u64,
-    /// Their time to live is over.
+    /// Their time to live is over, or may be, and what they wrote is not there.
     pub expired: u64,
     /// Dead letters.
     pub dead_lettered: u64,

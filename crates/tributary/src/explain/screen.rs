@@ -97,7 +97,7 @@ fn words(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Stored => "stored",
         Verdict::Superseded => "superseded: some of its cells have a greater WRITETIME now",
-        Verdict::Expired => "expired",
+        Verdict::Expired => "expired: its time to live is over, or may be",
         Verdict::DeadLettered => "dead letter",
         Verdict::Purged => "dead letter, purged since",
         Verdict::NotCommitted => "not settled yet: the consumer may still be about to write it",
