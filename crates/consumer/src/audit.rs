@@ -7,6 +7,7 @@
 pub(crate) mod effect;
 mod first;
 mod glance;
+mod heard;
 pub(crate) mod letters;
 mod report;
 mod second;

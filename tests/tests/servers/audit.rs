@@ -1,5 +1,7 @@
 //! `tributary audit`: every message that is not in its table is named, and no other.
 
+mod several_topics;
+
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -11,7 +11,7 @@ use super::glance::RowKey;
 use super::sources::{FoundByTable, age_s};
 use super::trial::{self, Trial};
 use super::walk::Walk;
-use super::{Audit, AuditedTopic, Fault, Kind, Progress, Tally, connect};
+use super::{Audit, AuditedTopic, Fault, Kind, Progress, Tally, connect, heard};
 use crate::decode::{Decoded, Decoder};
 use crate::key::Key;
 use crate::message::Message;
@@ -151,17 +151,18 @@ impl<F: Fn(Progress)> Audit<'_, F> {
                         let plan = source.plan.of(&message);
                         rows.widen(plan.width());
                         let bytes_max = self.settings.consumer.row_bytes_max;
-                        let decoded = decoder.decode_within(bytes_max, plan, &message, now_ms, &mut rows);
-                        if decoded != Ok(Decoded::Row) {
-                            continue;
-                        }
+                        let decoded =
+                            heard::decode(&mut decoder, bytes_max, plan, &message, now_ms, &mut rows);
+                        let Some(decoded) = decoded else { continue };
                         let row = (source.table, source.key(plan, &rows, 0));
                         if !trial.knows(&row) {
                             continue;
                         }
-                        let effect = self.sources.effect(*route, plan, &rows, 0, age_s(&message, now_ms));
+                        let expired = decoded == Decoded::Expired;
+                        let mut effect = self.sources.effect(*route, plan, &rows, 0, age_s(&message, now_ms));
+                        effect.fades |= expired;
                         let place = Place { topic, route: *route, partition, offset: message.offset };
-                        let certain = of.is_certain(source.table, &message);
+                        let certain = !expired && of.is_certain(source.table, &message);
                         let selected = self.sources.tables[source.table].select.columns();
                         trial.hear(&row, &effect, there(found, &row), selected, certain, &place);
                     }

@@ -15,6 +15,8 @@ struct Op {
     // Its time to live is nearly over, or quite.
     fades: bool,
     over: bool,
+    // Its time to live was the same for all and is over: whether it was written before.
+    expired: Option<bool>,
     cells: [Does; COLUMNS],
 }
 
@@ -27,7 +29,7 @@ enum Does {
 
 impl Op {
     fn insert(writetime: i64, cells: [Does; COLUMNS]) -> Self {
-        Self { writetime, deletes: false, fades: false, over: false, cells }
+        Self { writetime, deletes: false, fades: false, over: false, expired: None, cells }
     }
 
     fn delete(writetime: i64) -> Self {
@@ -36,6 +38,10 @@ impl Op {
 
     fn fading(self, over: bool) -> Self {
         Self { fades: true, over, ..self }
+    }
+
+    fn expired(self, was_written: bool) -> Self {
+        Self { expired: Some(was_written), ..self.fading(true) }
     }
 
     fn effect(&self) -> Effect<'_> {
@@ -100,7 +106,7 @@ impl Row {
 
     fn of(ops: &[Op]) -> Seen {
         let mut row = Self::default();
-        ops.iter().for_each(|op| row.write(op));
+        ops.iter().filter(|op| op.expired != Some(false)).for_each(|op| row.write(op));
         let alive = |version: Option<(Version, bool)>| {
             version
                 .filter(|((at, ..), over)| !over && *at > row.deleted)
@@ -137,12 +143,13 @@ fn audit(ops: &[Op], seen: &Seen) -> Vec<Fault<usize>> {
     let found = found(seen);
     let row = row();
     let mut glance = Glance::default();
-    for op in ops {
+    for op in ops.iter().filter(|op| op.expired.is_none()) {
         glance.look(&row, &op.effect(), found.get(&row.1));
     }
     let mut trial = Trial::of(glance.take().into_iter());
     for (place, op) in ops.iter().enumerate() {
-        trial.hear(&row, &op.effect(), found.get(&row.1), &selected(), true, &place);
+        let certain = op.expired.is_none();
+        trial.hear(&row, &op.effect(), found.get(&row.1), &selected(), certain, &place);
     }
     trial.faults(&row, found.get(&row.1))
 }
@@ -159,6 +166,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         6 => insert(),
         2 => (insert(), any::<bool>()).prop_map(|(op, over)| op.fading(over)),
+        1 => (insert(), any::<bool>()).prop_map(|(op, was_written)| op.expired(was_written)),
         1 => (1_i64..8).prop_map(Op::delete),
     ]
 }
