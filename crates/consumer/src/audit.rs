@@ -106,18 +106,24 @@ async fn run(
         faults_not_named: 0,
         progress,
     };
-    let is_known = |topic: &AuditedTopic| topic.is_committed || topic.is_bare();
-    if !audit.topics.iter().filter(|topic| topic.is_judged()).any(is_known) {
-        audit.tell(report);
-        return Err(Unready::Away(format!(
-            "group {} has committed nothing of these topics, so there is nothing to judge: is it the consumer's group \
-             (consumer.group)? --until end judges what is not committed, too",
-            settings.consumer.group
-        )));
-    }
     let judged = audit.judge().await;
     audit.tell(report);
-    judged.map_err(Unready::Away)
+    judged.map_err(Unready::Away)?;
+    all_committed(report)
+}
+
+// A topic with messages of which nothing is committed is not judged, so that nobody may take the report for a clean one: the
+// consumer may never have run with its route. It may just have begun, too, so this is no fault.
+fn all_committed(report: &Report) -> Result<(), Unready> {
+    let Report { group, without_commits, .. } = report;
+    if without_commits.is_empty() {
+        return Ok(());
+    }
+    Err(Unready::Away(format!(
+        "group {group} has committed nothing of {}, so there is nothing to judge: is it the consumer's group (consumer.group), \
+         and does the consumer run with the routes of these topics? --until end judges what is not committed, too",
+        without_commits.join(", ")
+    )))
 }
 
 struct Audit<'a, F> {
@@ -158,6 +164,9 @@ impl<F: Fn(Progress)> Audit<'_, F> {
         }
         for topic in self.topics.iter().filter(|topic| topic.is_judged()) {
             report.notes.extend(topic.notes(&self.settings.consumer.group));
+            if topic.is_uncommitted() {
+                report.without_commits.push(topic.name.clone());
+            }
             report.lost.extend(topic.lost());
         }
         self.faults.sort_by(|left, right| {
@@ -173,4 +182,19 @@ async fn connect(settings: &Settings) -> Result<Arc<Topics>, Unread> {
     let kafka = settings.kafka.clone();
     let connected = tokio::task::spawn_blocking(move || Topics::connect(&kafka, CLIENT)).await;
     connected.map_err(|error| Unread::because(&error))?.map(Arc::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_without_commits_leaves_an_audit_incomplete() {
+        let mut report = Report { group: "g".to_owned(), ..Report::default() };
+        assert!(all_committed(&report).is_ok());
+        report.without_commits = vec!["orders".to_owned(), "users".to_owned()];
+        let why = all_committed(&report).unwrap_err();
+        assert!(matches!(&why, Unready::Away(_)), "it may pass by itself: {why}");
+        assert!(why.to_string().contains("group g has committed nothing of orders, users,"), "{why}");
+    }
 }

@@ -29,7 +29,7 @@ Exit codes:
   0    every message is in its table, or was superseded, has expired, or is a dead letter
   1    some are missing, stale or different, or were deleted before they were read
   2    wrong usage
-  69   nothing wrong so far, but Kafka or Cassandra went away before all was judged
+  69   nothing wrong so far, but not all was judged: Kafka or Cassandra went away, or the group has committed nothing of a topic
   78   wrong configuration or routes, or Cassandra refuses the user
 
 Settings are the consumer's: tributary.toml, then variables such as TRIBUTARY__KAFKA__BROKERS.

@@ -14,6 +14,8 @@ pub struct Report {
     pub incomplete: Option<String>,
     /// The consumer group whose committed offsets were judged.
     pub group: String,
+    /// Topics with messages of which the group has committed nothing, so that nothing of them was judged.
+    pub without_commits: Vec<String>,
     /// The routes, each with its topics.
     pub routes: Vec<RouteReport>,
     /// What retention deleted before the group had read it: no audit can say what became of it.

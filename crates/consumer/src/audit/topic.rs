@@ -128,8 +128,13 @@ impl AuditedTopic {
         !self.judged.is_empty()
     }
 
-    pub(super) fn is_bare(&self) -> bool {
+    fn is_bare(&self) -> bool {
         self.whole.values().all(Range::is_empty)
+    }
+
+    /// Whether it has messages, and nothing of them is judged: the group has committed nothing of it.
+    pub(super) fn is_uncommitted(&self) -> bool {
+        self.is_judged() && !self.is_committed && !self.is_bare()
     }
 
     /// Offsets to be judged.
@@ -189,6 +194,16 @@ impl AuditedTopic {
     }
 
     pub(super) fn notes(&self, group: &str) -> Vec<String> {
+        if !self.is_committed {
+            let topic = &self.name;
+            let offsets: u64 = self.whole.values().map(length).sum();
+            return vec![match offsets {
+                0 => format!("topic {topic}: it is empty, and group {group} has committed nothing of it"),
+                _ => format!(
+                    "topic {topic}: group {group} has committed nothing of its {offsets} offsets: none is judged"
+                ),
+            }];
+        }
         let without: Vec<String> = self
             .judged
             .iter()
@@ -241,20 +256,41 @@ mod tests {
         assert!(lost(Some(5), Since::Time(1), 21).is_empty(), "it is older than what is asked for");
     }
 
-    #[test]
-    fn what_is_not_read_yet_is_not_gone() {
-        let mut topic = AuditedTopic {
+    fn topic(whole: Ranges, judged: Ranges, is_committed: bool) -> AuditedTopic {
+        AuditedTopic {
             name: "t".to_owned(),
             routes: vec![0],
-            whole: [(0, 0..100), (1, 50..90)].into(),
-            judged: [(0, 0..100), (1, 50..80)].into(),
+            segment: judged.iter().map(|(number, range)| (*number, range.start..range.start)).collect(),
+            whole,
+            judged,
             lost: Ranges::new(),
-            segment: [(0, 0..0), (1, 50..50)].into(),
             letters: Letters::default(),
-            is_committed: true,
+            is_committed,
             messages: 0,
             tallies: BTreeMap::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn a_topic_of_which_nothing_is_committed_is_told_once() {
+        let whole = || Ranges::from([(0, 0..100), (1, 50..90)]);
+        let never = topic(whole(), [(0, 0..0), (1, 50..50)].into(), false);
+        assert!(never.is_uncommitted());
+        let note = "topic t: group g has committed nothing of its 140 offsets: none is judged";
+        assert_eq!(never.notes("g"), [note]);
+        let partly = topic(whole(), [(0, 0..100), (1, 50..50)].into(), true);
+        assert!(!partly.is_uncommitted());
+        assert!(partly.notes("g")[0].contains("nothing to judge in partition 1:"), "{:?}", partly.notes("g"));
+        let empty = topic([(0, 7..7)].into(), [(0, 7..7)].into(), false);
+        assert!(!empty.is_uncommitted(), "there is nothing to judge, and nothing is wrong");
+        assert_eq!(empty.notes("g"), ["topic t: it is empty, and group g has committed nothing of it"]);
+        assert!(!topic(whole(), Ranges::new(), false).is_uncommitted(), "it is only heard");
+    }
+
+    #[test]
+    fn what_is_not_read_yet_is_not_gone() {
+        let ranges = [(0, 0..100), (1, 50..90)].into();
+        let mut topic = topic(ranges, [(0, 0..100), (1, 50..80)].into(), true);
         let told = |topic: &AuditedTopic| {
             let TopicReport { offsets, not_committed, gone, not_read, .. } = topic.report(0);
             (offsets, not_committed, gone, not_read)

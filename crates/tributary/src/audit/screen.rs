@@ -175,6 +175,7 @@ mod tests {
         Report {
             incomplete: Some("kafka is away".to_owned()),
             group: "g".to_owned(),
+            without_commits: vec!["users".to_owned()],
             routes: vec![RouteReport {
                 file: "routes/orders.toml".into(),
                 table: "shop.orders".to_owned(),
@@ -225,5 +226,6 @@ mod tests {
             (&5.into(), &1_020.into())
         );
         assert_eq!(object["routes"][0]["topics"][0]["counts"]["stored"], 1_234_567);
+        assert_eq!(object["without_commits"][0], "users");
     }
 }

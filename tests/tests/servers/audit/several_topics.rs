@@ -5,7 +5,7 @@ use std::time::Instant;
 use end_to_end::{Record, World, publish};
 use serde_json::json;
 
-use super::{SOON, audit, now_ms};
+use super::{SOON, audit, consume, now_ms};
 
 // Topics and routes of these names, all into the table `rows`; `head` is what a route says above its columns.
 async fn scene(test: &str, routes: &[(&str, &str)]) -> (World, Vec<String>) {
@@ -66,4 +66,32 @@ async fn what_may_have_expired_is_expired_and_explains_what_it_was_written_over(
     let mut explain = world.run("tributary", &["explain", &format!("{brief}:0:{}", gone[2].1)], &[]);
     assert_eq!(explain.wait(SOON), Some(0), "{}", explain.log());
     assert!(explain.log().contains("verdict   expired"), "{}", explain.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_nobody_has_consumed_is_no_success_beside_one_that_is_clean() {
+    let (world, topics) = scene("audit_never_run", &[("consumed", ""), ("forgotten", "")]).await;
+    let [consumed, forgotten] = &topics[..] else { panic!("two topics") };
+    publish(&world.brokers, consumed, &[row("a", "1"), row("b", "2")]).await;
+    consume(&world, consumed);
+    let (code, text, object) = audit(&world, &[], &[]);
+    assert_eq!((code, &object["stored"]), (0, &json!(2)), "an empty topic is no fault: {text}");
+    assert!(text.contains(&format!("note: topic {forgotten}: it is empty")), "{text}");
+
+    publish(&world.brokers, forgotten, &[row("c", "3")]).await;
+    let (code, text, object) = audit(&world, &[], &[]);
+    let told = (code, &object["stored"], &object["without_commits"]);
+    assert_eq!(told, (69, &json!(2), &json!([forgotten])), "the other one is judged: {text}");
+    assert!(text.contains(&format!("INCOMPLETE: group {} has committed nothing of {forgotten}", world.name)));
+    assert!(text.contains(&format!("note: topic {forgotten}: ")), "{text}");
+    let note = object["notes"][0].as_str().unwrap();
+    assert!(note.contains(forgotten.as_str()) && note.contains("1 offsets"), "{text}");
+    let (code, text, object) = audit(&world, &["--topic", consumed], &[]);
+    assert_eq!((code, &object["without_commits"]), (0, &json!([])), "nobody has asked for it: {text}");
+
+    world.cql(&format!("DELETE FROM {}.rows WHERE k = 'a'", world.name)).await;
+    let (code, text, object) = audit(&world, &[], &[]);
+    assert_eq!((code, &object["missing"]), (1, &json!(1)), "a fault comes first: {text}");
+    consume(&world, forgotten);
+    assert_eq!(audit(&world, &["--topic", forgotten], &[]).0, 0);
 }
