@@ -1,5 +1,7 @@
 //! `tributary dead-letters`: what could not become a row is seen, and becomes one when its route or table is mended.
 
+mod notes;
+
 use std::sync::LazyLock;
 use std::time::Duration;
 
