@@ -17,7 +17,7 @@ use crate::routes::{self, Misfit};
 use crate::rows::Rows;
 use crate::schema::Role;
 use crate::settings::Settings;
-use crate::store::{ConnectError, Found, Select, Store};
+use crate::store::{ConnectError, Found, Select, Store, WriteError};
 use crate::topic::Unread;
 
 /// Bytes of the rows of one request, as far as the largest row so far tells.
@@ -115,7 +115,7 @@ impl Sources {
         let mut schemas = Vec::new();
         for name in &names {
             let into = || plans.iter().filter(|plan| plan.table == *name);
-            let unread = |error| Unready::Refused(format!("table {name} cannot be read: {error}"));
+            let unread = |error| unprepared(name, &error);
             // It was there a moment ago, when the plans were made.
             let gone = || Unready::Away(format!("table {name} has been dropped"));
             let table = store.table(name).ok_or_else(gone)?;
@@ -193,6 +193,12 @@ impl Sources {
     }
 }
 
+// A server may go away between any two questions; what it refuses it will refuse again.
+fn unprepared(table: &str, error: &WriteError) -> Unready {
+    let why = format!("table {table} cannot be read: {error}");
+    if error.may_pass() { Unready::Away(why) } else { Unready::Refused(why) }
+}
+
 // So many that one of the largest size each are not too large.
 fn rows_at_once(largest: usize) -> usize {
     (READ_BYTES / largest.max(1)).clamp(1, READ_ROWS)
@@ -200,7 +206,8 @@ fn rows_at_once(largest: usize) -> usize {
 
 /// Seconds since the message's own timestamp.
 pub(crate) fn age_s(message: &Message<'_>, now_ms: i64) -> Option<i64> {
-    message.timestamp_ms.map(|timestamp_ms| (now_ms - timestamp_ms) / 1000)
+    // Where a field tells the WRITETIME, it may be anything.
+    message.timestamp_ms.map(|timestamp_ms| now_ms.saturating_sub(timestamp_ms) / 1000)
 }
 
 /// The routes of each topic, by its name.
@@ -220,6 +227,34 @@ pub(crate) type FoundByTable = HashMap<usize, Found>;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_that_goes_away_before_the_first_row_is_no_matter_of_the_routes() {
+        let unready = |error| unprepared("k.t", &error);
+        let away = unready(WriteError::Unavailable("connection refused".to_owned()));
+        assert!(matches!(away, Unready::Away(why) if why.contains("k.t")));
+        let refused = unready(WriteError::Refused("maxwritetime is unknown".to_owned()));
+        assert!(matches!(refused, Unready::Refused(_)));
+    }
+
+    #[test]
+    fn a_timestamp_may_be_any_number() {
+        let age = |timestamp_ms| {
+            let headers = crate::message::Headers::NONE;
+            let message = Message {
+                topic: "t",
+                partition: 0,
+                offset: 0,
+                timestamp_ms,
+                key: None,
+                value: None,
+                headers,
+            };
+            age_s(&message, 5_000)
+        };
+        assert_eq!([age(Some(3_000)), age(Some(9_000)), age(None)], [Some(2), Some(-4), None]);
+        assert_eq!(age(Some(i64::MIN)), Some(i64::MAX / 1000));
+    }
 
     #[test]
     fn large_rows_are_read_few_at_a_time() {
