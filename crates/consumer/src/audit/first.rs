@@ -107,6 +107,7 @@ impl<F: Fn(Progress)> Audit<'_, F> {
             for place in run.messages.clone() {
                 let message = chunk.message(&name, partition, place);
                 for route in self.topics[topic].routes.clone() {
+                    let table = self.sources.routes[route].table;
                     let plan = self.sources.routes[route].plan.of(&message);
                     let batch =
                         open.entry((route, plan.deletes)).or_insert_with(|| Batch::new(topic, route, plan));
@@ -115,7 +116,7 @@ impl<F: Fn(Progress)> Audit<'_, F> {
                     match decoded {
                         Ok(Decoded::Row) => {
                             batch.origins.push(Origin::of(&message, now_ms));
-                            if batch.is_full() {
+                            if batch.is_full(self.sources.rows_at_once(table)) {
                                 full.extend(open.remove(&(route, plan.deletes)));
                             }
                         }
@@ -208,8 +209,9 @@ impl Batch {
         Self { topic, route, deletes: plan.deletes, rows: Rows::new(plan.width()), origins: Vec::new() }
     }
 
-    fn is_full(&self) -> bool {
-        self.origins.len() >= READ_ROWS || self.rows.bytes.len() >= READ_BYTES
+    // A small message may be of a large row.
+    fn is_full(&self, rows_at_once: usize) -> bool {
+        self.origins.len() >= rows_at_once || self.rows.bytes.len() >= READ_BYTES
     }
 }
 
