@@ -98,12 +98,14 @@ fn since(text: &str) -> Result<Since, String> {
     if let Some(offset) = text.parse().ok().filter(|offset: &i64| *offset >= 0) {
         return Ok(Since::Offset(offset));
     }
+    // No message is of before 1970, and Kafka is not asked for such a time.
+    let at = |ms: i64| Since::Time(ms.max(0));
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Ok(Since::Time(time.timestamp_millis()));
+        return Ok(at(time.timestamp_millis()));
     }
     let span = humantime::parse_duration(text).ok().and_then(|span| i64::try_from(span.as_millis()).ok());
     match span {
-        Some(span) => Ok(Since::Time(Utc::now().timestamp_millis().saturating_sub(span))),
+        Some(span) => Ok(at(Utc::now().timestamp_millis().saturating_sub(span))),
         None => {
             Err("expected a span such as 90m or 3days, a time such as 2026-11-22T00:00:00Z, or an offset"
                 .to_owned())
@@ -139,6 +141,19 @@ impl ProgressLine {
     fn clear(&self) {
         if self.last.get().is_some() {
             eprint!("\r\x1b[K");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_audit_begins_in_1970_at_the_earliest() {
+        assert_eq!(since("1970-01-01T00:00:01Z"), Ok(Since::Time(1_000)));
+        for early in ["1960-01-01T00:00:00Z", "100years"] {
+            assert_eq!(since(early), Ok(Since::Time(0)), "{early}");
         }
     }
 }
