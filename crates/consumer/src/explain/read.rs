@@ -1,7 +1,7 @@
 //! A message's place -> the message as it is on its topic, its dead letters, and what the group has committed there.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use rdkafka::message::Message as _;
 
@@ -34,7 +34,7 @@ impl Read {
                 if known.is_empty() { "none at all" } else { &known }
             )));
         };
-        let holds = format!("{topic}:{partition} holds offsets {} to {}", range.start, range.end - 1);
+        let holds = held(topic, *partition, range);
         if !range.contains(offset) {
             return Err(Unexplained::NoMessage(format!("no message at offset {offset}: {holds}")));
         }
@@ -63,5 +63,23 @@ impl Read {
         let letters = Letters::reasons(&topics, group, &message).map_err(away)?;
         let committed = committed.get(partition).map(|commit| commit.offset);
         Ok(Self { chunk, committed, letters })
+    }
+}
+
+fn held(topic: &str, partition: i32, range: &Range<i64>) -> String {
+    if range.is_empty() {
+        return format!("{topic}:{partition} holds none");
+    }
+    format!("{topic}:{partition} holds offsets {} to {}", range.start, range.end - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_partition_holds_is_told() {
+        assert_eq!(held("orders", 1, &(4..10)), "orders:1 holds offsets 4 to 9");
+        assert_eq!(held("orders", 1, &(7..7)), "orders:1 holds none");
     }
 }
