@@ -370,6 +370,10 @@ async fn exit_codes_tell_scripts_what_to_do() {
     assert_eq!(with(&all, &[("CASSANDRA__PASSWORD", "wrong")]).0, 78);
     assert_eq!(with(&all, &[("CONSUMER__SINK", "csv")]).0, 78);
     assert_eq!(with(&["list"], &[("CONSUMER__SINK", "csv")]).0, 0);
+    for command in ["replay", "purge"] {
+        let (code, log, _) = with(&[command, "--topic", "misspelt", "--yes"], &[]);
+        assert!(code == 0 && log.contains("topic misspelt.dlq does not exist"), "{log}");
+    }
     let (code, log, _) = with(&["show", &format!("{topic}:0:999")], &[]);
     assert!(code == 1 && log.contains("no dead letter"), "{log}");
     route(&world, "", "k = \"k\"\nno_such_column = \"n\"\n");

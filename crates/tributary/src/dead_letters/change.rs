@@ -32,6 +32,7 @@ pub(super) async fn replay(change: Change) -> anyhow::Result<i32> {
     let (settings, routes) = configured(&change.common)?;
     settings::of_tables(&settings, "a replay writes to Cassandra's tables")?;
     let (letters, select) = change.filters.read(&settings, &routes).await?;
+    tell_missing(&letters);
     let selected = letters.select(&select);
     let routes = routes.map_err(|problems| anyhow!(problems))?;
     let replay = Replay::open(&settings, routes).await.map_err(failed)?;
@@ -108,6 +109,7 @@ fn screen(report: &Report, dry_run: bool) -> String {
 pub(super) async fn purge(change: Change) -> anyhow::Result<i32> {
     let (settings, routes) = configured(&change.common)?;
     let (letters, select) = change.filters.read(&settings, &routes).await?;
+    tell_missing(&letters);
     let selected = letters.select(&select);
     let mut purged =
         Purged { selected: selected.iter().map(|(_, of_topic)| of_topic.len()).sum(), removed: 0 };
@@ -144,6 +146,13 @@ pub(super) async fn purge(change: Change) -> anyhow::Result<i32> {
     }
     output(&format!("{} removed\n", counted(purged.removed, "letter")), change.common.json, &purged)?;
     Ok(0)
+}
+
+// Nothing is selected of a topic that was misspelt.
+fn tell_missing(letters: &Letters) {
+    for topic in &letters.missing {
+        eprintln!("topic {}{SUFFIX} does not exist", safe(topic, REASON_BYTES_MAX));
+    }
 }
 
 // Nothing is asked where nobody can answer, or where there is nothing to do.
