@@ -119,6 +119,8 @@ impl Publisher {
             .set("message.timeout.ms", "0")
             .set("linger.ms", "2")
             // As the services have them.
+            .set("reconnect.backoff.ms", "100")
+            .set("reconnect.backoff.max.ms", "2000")
             .set("broker.address.ttl", "5000")
             .set("socket.timeout.ms", "20000")
             .set("socket.connection.setup.timeout.ms", "10000")
