@@ -52,5 +52,7 @@ done
 # Where the authority is, all is, and of one make: it goes first and comes last.
 rm -f "$folder/ca.pem"
 for server; do mv "$work/${server%%=*}.p12" "$work/${server%%=*}.password" "$folder"; done
-chmod 444 "$work/ca.pem"
-mv "$work/ca.pem" "$folder"
+# By a name of its own first: the folder may be on another file system, whither a move is a copy.
+cp "$work/ca.pem" "$folder/ca.pem.new"
+chmod 444 "$folder/ca.pem.new"
+mv "$folder/ca.pem.new" "$folder/ca.pem"

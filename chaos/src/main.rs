@@ -90,7 +90,8 @@ fn run(arguments: &Arguments) -> Result<bool> {
         eprintln!("==> {}: {}, {cycles} cycles, seed {seed}", scenario.name, scenario.about);
         let began = Instant::now();
         let mut outcome = Outcome::default();
-        let played = play(&mut servers, &scenario, cycles, seed, &mut outcome);
+        let asked = Asked::by(&scenario, arguments.containers);
+        let played = play(&mut servers, asked, &scenario, cycles, seed, &mut outcome);
         // Whatever goes wrong in the harness itself is a finding, too: the next scenario is played all the same.
         let played = runtime.block_on(guarded(played));
         outcome.findings.note(played);
@@ -155,19 +156,19 @@ fn chosen(arguments: &Arguments) -> Result<Vec<Scenario>> {
         let names: Vec<&str> = left_out.iter().map(|scenario| scenario.name.as_str()).collect();
         eprintln!("==> left out, since they break a network or a disk: {}", names.join(", "));
     }
-    scenarios.sort_by_cached_key(Asked::by);
+    scenarios.sort_by_cached_key(|scenario| Asked::by(scenario, arguments.containers));
     Ok(scenarios)
 }
 
 // On the servers of the scenario before, where they will do.
 async fn play(
     servers: &mut Option<Servers>,
+    asked: Asked,
     scenario: &Scenario,
     cycles: u32,
     seed: u64,
     outcome: &mut Outcome,
 ) -> Result<()> {
-    let asked = Asked::by(scenario);
     if servers.as_ref().is_some_and(|servers| !servers.are(&asked)) {
         *servers = None;
     }

@@ -27,6 +27,8 @@ pub(crate) struct Asked {
     kafka: BTreeMap<String, String>,
     cassandra: BTreeMap<String, String>,
     disk: Option<String>,
+    /// Whether they are known by names, as those that are no containers are.
+    named: bool,
 }
 
 #[derive(Debug)]
@@ -36,11 +38,12 @@ struct Disks {
 }
 
 impl Asked {
-    pub(crate) fn by(scenario: &Scenario) -> Self {
+    pub(crate) fn by(scenario: &Scenario, on_containers: bool) -> Self {
         Self {
             kafka: scenario.kafka.clone(),
             cassandra: scenario.cassandra.clone(),
             disk: scenario.disk.clone(),
+            named: !on_containers,
         }
     }
 }
@@ -55,7 +58,7 @@ impl Servers {
             settings.iter().fold(Options::default(), |options, (name, value)| options.setting(name, value))
         };
         let (mut kafka, mut cassandra) = (set(&asked.kafka), set(&asked.cassandra).authentication(true));
-        let names = if testbed::image().is_none() { Some(Names::new()?) } else { None };
+        let names = if asked.named { Some(Names::new()?) } else { None };
         if names.is_some() {
             kafka = kafka.advertised_name(Names::KAFKA);
             cassandra = cassandra

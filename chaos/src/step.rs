@@ -110,7 +110,16 @@ impl Step {
             Self::Cut(_) | Self::Reset(_) | Self::ResetSome(..) | Self::Lose(..) | Self::Slice(_) => true,
             Self::Mend | Self::Move(_) | Self::Fill(_) | Self::Free(_) => true,
             Self::OneOf(choices) => choices.iter().flatten().any(Self::needs_namespaces),
-            _ => false,
+            Self::Flow(_) | Self::Kill(_) | Self::Stop(_) | Self::Term(_) | Self::EndedWithin(..) => false,
+            Self::SentIsPublished | Self::Freeze(_) | Self::Thaw(_) | Self::Start(_) | Self::Scale(_) => {
+                false
+            }
+            Self::Backlog(_) | Self::Rate(_) | Self::Hostile(_) | Self::Drained(_) | Self::Ratio(..) => false,
+            Self::Hold | Self::Go | Self::CommittedWithin(_) | Self::Snapshot | Self::SameSnapshot => false,
+            Self::RewindGroup | Self::RecreateTopic | Self::Cql(_) | Self::Script(_) => false,
+            Self::ClockAhead(_) | Self::ClockBehind(_) | Self::MetricsMakeSense => false,
+            Self::Fault(_) | Self::Calm | Self::RedWithin(_) | Self::NoticedWithin(_) => false,
+            Self::HealsWithin(_) | Self::NoteStored | Self::CountForgotten | Self::CommittedIsStored => false,
         }
     }
 }

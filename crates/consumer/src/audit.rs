@@ -120,7 +120,7 @@ fn all_committed(report: &Report) -> Result<(), Unready> {
         return Ok(());
     }
     Err(Unready::Away(format!(
-        "group {group} has committed nothing of {}, so there is nothing to judge: is it the consumer's group (consumer.group), \
+        "group {group} has committed nothing of {}, so nothing of that is judged: is it the consumer's group (consumer.group), \
          and does the consumer run with the routes of these topics? --until end judges what is not committed, too",
         without_commits.join(", ")
     )))

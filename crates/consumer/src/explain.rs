@@ -137,7 +137,7 @@ pub enum Verdict {
     Stored,
     /// The table has something newer in some of its cells.
     Superseded,
-    /// Its time to live is over; or it may be, and nothing is there.
+    /// Its time to live is over; or it may be, and some of what it wrote is not there.
     Expired,
     /// It is a dead letter.
     DeadLettered,

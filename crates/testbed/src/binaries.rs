@@ -67,8 +67,7 @@ fn image_of(binaries: &str) -> Option<&str> {
 /// # Panics
 /// When it was not built, with the command that builds it.
 #[track_caller]
-#[must_use]
-pub fn binary(name: &str) -> PathBuf {
+pub(crate) fn binary(name: &str) -> PathBuf {
     let path = env::var_os(BINARIES_VARIABLE).map_or_else(beside, PathBuf::from).join(name);
     assert!(
         path.is_file(),

@@ -43,8 +43,15 @@ impl Container {
     }
 
     fn told(&self, words: &[&str]) -> Result<String, StartError> {
-        let words: Vec<String> = words.iter().chain([&self.name.as_str()]).map(ToString::to_string).collect();
-        run(&self.docker, &words)
+        let mut command = Command::new(&self.docker);
+        command.args(words).arg(&self.name);
+        match bounded(&mut command).map_err(StartError::Io)? {
+            (true, output) => Ok(output),
+            (false, reason) => {
+                let command = [words, &[self.name.as_str()]].concat().join(" ");
+                Err(StartError::Docker { command, reason: reason.trim().to_owned() })
+            }
+        }
     }
 }
 

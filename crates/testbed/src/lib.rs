@@ -27,7 +27,7 @@ mod supervised;
 mod tools;
 mod wait;
 
-pub use binaries::{BINARIES_VARIABLE, SHIPPED, binary, image};
+pub use binaries::{BINARIES_VARIABLE, SHIPPED, image};
 pub use cache::cache;
 pub use cassandra::Cassandra;
 pub use docker::docker_engine;

@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail, ensure};
 use clap::Args;
 use testbed::Tools;
 
@@ -56,6 +56,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let said = |option: &str| arguments.words.iter().any(|word| word == option);
     needs(&[SETPRIV])?;
     if said("--containers") {
+        ensure!(
+            !said("broken"),
+            "the copies that are broken on purpose run as processes: leave --containers out"
+        );
         return on_containers(&arguments.words);
     }
     needs(&TOOLS)?;

@@ -133,6 +133,10 @@ impl User {
                 let mut list = TopicPartitionList::new();
                 list.add_partition_offset(name, 0, Offset::End).unwrap();
                 let told = self.admin.delete_records(&list, &AdminOptions::new()).await;
+                // Who may not see the topic finds no leader of it to ask.
+                if matches!(told, Err(KafkaError::AdminOp(RDKafkaErrorCode::NoEnt))) {
+                    return Err(RDKafkaErrorCode::TopicAuthorizationFailed);
+                }
                 told.map_err(|error| code(&error))?.elements()[0].error().map_err(|error| code(&error))
             }
             "forget" => {
@@ -209,7 +213,10 @@ impl User {
 }
 
 fn code(error: &KafkaError) -> RDKafkaErrorCode {
-    error.rdkafka_error_code().unwrap_or_else(|| panic!("{error:?}"))
+    match error {
+        KafkaError::AdminOp(code) => *code,
+        error => error.rdkafka_error_code().unwrap_or_else(|| panic!("{error:?}")),
+    }
 }
 
 fn first(answer: Result<Vec<TopicResult>, KafkaError>) -> Result<(), RDKafkaErrorCode> {

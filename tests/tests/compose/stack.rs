@@ -35,9 +35,9 @@ impl Stack {
         run(self.command().args(arguments))
     }
 
-    /// Whether `docker compose ARGUMENTS` succeeds.
-    pub(crate) fn succeeds(&self, arguments: &[&str]) -> bool {
-        self.command().args(arguments).output().unwrap().status.success()
+    /// As [`Stack::compose`]; where it fails, what it said.
+    pub(crate) fn try_compose(&self, arguments: &[&str]) -> Result<String, String> {
+        attempt(self.command().args(arguments))
     }
 
     /// Where profile csv writes.
@@ -109,11 +109,17 @@ fn root() -> &'static Path {
 }
 
 fn run(command: &mut Command) -> String {
+    attempt(command).unwrap_or_else(|told| panic!("{told}"))
+}
+
+fn attempt(command: &mut Command) -> Result<String, String> {
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        return Ok(said);
+    }
     let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {}\n{said}\n{complaint}", output.status);
-    said
+    Err(format!("{command:?}: {}\n{said}\n{complaint}", output.status))
 }
 
 /// Says what is being shown, and how long it took.

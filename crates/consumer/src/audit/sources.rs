@@ -31,7 +31,7 @@ pub enum Unready {
     /// Wrong settings or routes: somebody has to mend them.
     #[error("{0}")]
     Refused(String),
-    /// A server does not answer.
+    /// It may pass by itself: a server does not answer, or the group has not come so far.
     #[error("{0}")]
     Away(String),
 }

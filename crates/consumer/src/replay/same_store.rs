@@ -52,14 +52,9 @@ fn refusal(selected: &BTreeSet<&String>, committed: &Committed, now: &Hosts) -> 
     let is_uncommitted = |topic: &&&String| {
         committed.get(**topic).is_some_and(|of_topic| of_topic.as_ref().is_some_and(Vec::is_empty))
     };
-    let uncommitted = selected.iter().find(is_uncommitted).map(|topic| format!("topic {topic}"));
-    let nothing = || {
-        let is_known = committed.values().any(Option::is_some);
-        (is_known && commits().next().is_none()).then(|| "the routes' topics".to_owned())
-    };
-    if let Some(what) = uncommitted.or_else(nothing) {
+    if let Some(topic) = selected.iter().find(is_uncommitted) {
         return Some(format!(
-            "the group has committed nothing of {what}, as one that writes CSV files: its letters are no rows of a table. \
+            "the group has committed nothing of topic {topic}, as one that writes CSV files: its letters are no rows of a table. \
              Name the group of the consumer that writes tables (--group, or consumer.group); if it is this one, let it run \
              until it has committed"
         ));
@@ -122,12 +117,12 @@ mod tests {
         for (nobody, of) in [
             (refused(&["a"], Some(&[]), Some(&[])), "nothing of topic a,"),
             (refused(&["a", "b"], Some(&[1]), Some(&[])), "nothing of topic b,"),
-            (refused(&["a"], None, Some(&[])), "nothing of the routes' topics,"),
         ] {
             let nobody = nobody.unwrap();
             assert!(nobody.contains(of) && nobody.contains("CSV") && nobody.contains("--group"), "{nobody}");
         }
         assert_eq!(refused(&["a"], None, None), None, "their topics are gone, and nothing can be compared");
+        assert_eq!(refused(&["a"], None, Some(&[])), None, "nor where the others are empty");
         assert_eq!(refused(&["a"], None, Some(&[1])), None);
     }
 }
