@@ -135,15 +135,23 @@ fn no_other_door_is_open(stack: &Stack, other: &Path) {
     }
     // That it would be seen.
     assert!(connects(stack, "weather", "kafka/19092") && connects(stack, "consumer", "cassandra/9042"));
-    let plain = "printf '\\x00\\x00\\x00\\x0a\\x00\\x12\\x00\\x00\\x00\\x00\\x00\\x07\\xff\\xff' >&3";
-    let asked = format!("exec 3<>/dev/tcp/kafka/19092 && {plain} && timeout 3 head -c 10 <&3 | wc -c");
-    assert_eq!(stack.compose(&["exec", "-T", "weather", "bash", "-c", &asked]).trim(), "0");
+    assert!(
+        answers_without_tls(stack, "kafka", "localhost/9094")
+            && !answers_without_tls(stack, "weather", "kafka/19092")
+    );
     let runtime = Runtime::new().unwrap();
     let password = secrets(stack, "cat /secrets/all/cassandra/reader");
     for tls in [None, Some(trusting(other))] {
         let session = SessionBuilder::new().known_node(NODE).user("tributary_reader", &password);
         assert!(runtime.block_on(session.tls_context(tls).build()).is_err());
     }
+}
+
+// A request for the versions of Kafka's protocol. To TLS it is nonsense, which is answered with seven bytes.
+fn answers_without_tls(stack: &Stack, from: &str, door: &str) -> bool {
+    let asked = r"printf '\x00\x00\x00\x0a\x00\x12\x00\x00\x00\x00\x00\x07\xff\xff' >&3";
+    let tried = format!("exec 3<>/dev/tcp/{door} && {asked} && timeout 3 head -c 10 <&3 | wc -c");
+    stack.compose(&["exec", "-T", from, "bash", "-c", &tried]).trim() == "10"
 }
 
 fn connects(stack: &Stack, from: &str, door: &str) -> bool {
