@@ -107,7 +107,8 @@ impl User {
         let (verb, name) = attempt.split_once(' ').unwrap();
         match verb {
             "write" => {
-                let record = FutureRecord::<str, str>::to(name).payload("{}");
+                // A compacted topic takes nothing without a key.
+                let record = FutureRecord::<str, str>::to(name).key("attempt").payload("{}");
                 self.producer.send(record, PATIENCE).await.map(drop).map_err(|(error, _)| code(&error))
             }
             "read" => tokio::task::block_in_place(|| self.read(name)),
