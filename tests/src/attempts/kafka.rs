@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub const TOPICS: [&str; 5] = ["weather", "faker", "wikipedia", "companies_created", "users_created"];
 const GROUPS: [&str; 2] = ["tributary", "another"];
 
+const CHANGED: &str = "1234567";
+
 /// Everybody who has a line in secure/acls.conf.
 pub const USERS: [&str; 8] =
     ["weather", "faker", "wikipedia", "companies", "random-user", "consumer", "consumer-csv", "operator"];
@@ -43,6 +45,22 @@ pub async fn users_try_everything(settings_of: impl Fn(&str) -> Settings) {
     }
     table.print(&USERS);
     assert_eq!(table.allowed, expected());
+    nobody_configures_topics(settings_of).await;
+}
+
+// rust-rdkafka 0.39 leaves out the error of a topic: what everybody has tried is looked for afterwards.
+async fn nobody_configures_topics(settings_of: impl Fn(&str) -> Settings) {
+    let topic = ResourceSpecifier::Topic("weather");
+    for name in USERS {
+        let user = User::new(settings_of(name));
+        let changed = AlterConfig::new(topic).set("retention.ms", CHANGED);
+        user.admin.alter_configs([&changed], &AdminOptions::new()).await.unwrap();
+    }
+    let operator = User::new(settings_of("operator"));
+    let told =
+        operator.admin.describe_configs(&[topic], &AdminOptions::new()).await.unwrap().remove(0).unwrap();
+    let retention = told.get("retention.ms").and_then(|entry| entry.value.clone());
+    assert!(retention.is_some_and(|ms| ms != CHANGED), "somebody may configure topics");
 }
 
 fn attempts() -> Vec<String> {
@@ -52,7 +70,6 @@ fn attempts() -> Vec<String> {
     let on_groups = GROUPS.iter().flat_map(|group| [format!("commit {group}"), format!("offsets {group}")]);
     let others = [
         "configs weather",
-        "configure weather",
         "partitions weather",
         "truncate weather",
         "forget tributary",
@@ -120,11 +137,6 @@ impl User {
                 // rust-rdkafka 0.39 leaves out the error of a topic: who is refused gets no settings.
                 let told = told.map_err(|error| code(&error))?.remove(0)?;
                 if told.entries.is_empty() { Err(RDKafkaErrorCode::TopicAuthorizationFailed) } else { Ok(()) }
-            }
-            "configure" => {
-                let changed = AlterConfig::new(ResourceSpecifier::Topic(name)).set("retention.ms", "1");
-                let told = self.admin.alter_configs([&changed], &AdminOptions::new()).await;
-                told.map_err(|error| code(&error))?.remove(0).map(drop).map_err(|(_, code)| code)
             }
             "partitions" => {
                 let added = NewPartitions::new(name, 99);
