@@ -82,7 +82,9 @@ fn on_containers(words: &[String]) -> Result<()> {
     testbed::prepare(&Tools::Docker { docker: docker.clone() })?;
     step::build("dev", &[("chaos", "chaos")])?;
     let mut build = Command::new(docker);
-    step::run("docker compose build", build.args(["compose", "build", "image"]).current_dir(step::root()))?;
+    build.args(["compose", "build", "image"]).current_dir(step::root());
+    // What is on the standard output is the harness's.
+    step::run("docker compose build", build.stdout(std::io::stderr()))?;
     // The containers' user is not ours, and reads our routes.
     let mut command = ending_with_us(Command::new(SETPRIV.0), "umask 022");
     command.env(testbed::BACKEND_VARIABLE, "docker");
