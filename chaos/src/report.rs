@@ -75,7 +75,7 @@ impl Figures {
     // Of both together.
     fn and(self, other: &Self) -> Self {
         Self {
-            seed: other.seed,
+            seed: self.seed,
             cycles: self.cycles + other.cycles,
             acknowledged: self.acknowledged + other.acknowledged,
             lost: self.lost + other.lost,
@@ -135,7 +135,8 @@ impl Reports {
     /// By the rows of the failure matrix.
     pub(crate) fn of(mut scenarios: Vec<Report>) -> Self {
         scenarios.sort_by(|one, other| (one.row, &one.scenario).cmp(&(other.row, &other.scenario)));
-        let start = Figures { kept: true, ..Figures::default() };
+        let seed = scenarios.first().map_or(0, |report| report.figures.seed);
+        let start = Figures { seed, kept: true, ..Figures::default() };
         // What is broken on purpose is no loss.
         let promised = scenarios.iter().filter(|report| report.must_find.is_none() || !report.is_kept());
         let figures = promised.fold(start, |sum, report| sum.and(&report.figures));
@@ -156,7 +157,9 @@ impl Reports {
         for report @ Report { scenario, row, figures, .. } in &self.scenarios {
             println!("{row:>3} {scenario:<20} {figures}  {}", report.verdict());
         }
-        println!("    {:<20} {}", self.scenario, self.figures);
+        if self.scenarios.len() > 1 {
+            println!("    {:<20} {}", self.scenario, self.figures);
+        }
         for report in self.scenarios.iter().filter(|report| !report.is_kept()) {
             for violation in &report.violations {
                 println!("{}: {violation}", report.scenario);
