@@ -149,7 +149,7 @@ impl Engine {
         let replicas = replicas(&store, &targets);
         Self {
             plans_of: topics.iter().map(of_topic).collect(),
-            progress: Progress::new(topics.clone()),
+            progress: Progress::new(topics.clone(), targets.iter().map(|target| &*target.plan)),
             batcher: batcher(&settings, &targets, &replicas),
             replicas,
             horizon: Horizon::new(settings.consumer.durable_after),

@@ -178,6 +178,11 @@ impl Chunk {
         }
     }
 
+    /// The timestamp of the message at that place.
+    pub fn timestamp_ms(&self, place: usize) -> Option<i64> {
+        self.records[place].timestamp_ms
+    }
+
     /// The runs of messages.
     pub fn spans(&self) -> &[Span] {
         &self.spans

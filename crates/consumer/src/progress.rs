@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use metrics::{Counter, counter, gauge};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use tracing::{info, warn};
 
 use crate::decode::Class;
 use crate::message::Partition;
+use crate::plan::Plan;
 
 const SUMMARY_EVERY: Duration = Duration::from_secs(10);
 
@@ -26,6 +27,26 @@ pub struct Totals {
     pub void: u64,
 }
 
+/// Rows that were acknowledged together, all of one partition.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Acknowledged {
+    rows: u64,
+    oldest_ms: Option<i64>,
+    newest_ms: Option<i64>,
+}
+
+impl Acknowledged {
+    /// One row more, and its message's timestamp in milliseconds since 1970.
+    pub fn row(&mut self, published_ms: Option<i64>) {
+        self.rows += 1;
+        self.newest_ms = self.newest_ms.max(published_ms);
+        self.oldest_ms = match (self.oldest_ms, published_ms) {
+            (Some(oldest), Some(published)) => Some(oldest.min(published)),
+            (oldest, published) => oldest.or(published),
+        };
+    }
+}
+
 /// The counters, by topic, and when they were last told.
 pub struct Progress {
     topics: Vec<Topic>,
@@ -40,15 +61,44 @@ struct Topic {
     read: Counter,
     stored: Counter,
     expired: Counter,
+    written_lag: Gauge,
+    durable_lag: Gauge,
+    /// The timestamp of the newest message that has a row.
+    newest: Gauge,
+    newest_ms: i64,
+    /// From a message's timestamp to its row's acknowledgement; of rows that are acknowledged together, the oldest.
+    latency: Histogram,
+}
+
+/// Messages without an outcome, and those whose outcome is not durable yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Lag {
+    written: i64,
+    durable: i64,
 }
 
 impl Progress {
-    /// Nothing so far, of these topics.
-    pub fn new(topics: impl IntoIterator<Item = String>) -> Self {
+    /// Nothing so far, of these topics, by these plans.
+    pub fn new<'a>(
+        topics: impl IntoIterator<Item = String>,
+        plans: impl IntoIterator<Item = &'a Plan>,
+    ) -> Self {
+        for plan in plans {
+            for topic in &plan.topics {
+                let labels = [("topic", topic.clone()), ("table", plan.table.clone())];
+                gauge!("tributary_route_info", &labels).set(1.0);
+            }
+        }
+        let lag = |topic: &str, kind: &'static str| gauge!("tributary_lag_records", "topic" => topic.to_owned(), "kind" => kind);
         let topic = |name: String| Topic {
             read: counter!("tributary_messages_read_total", "topic" => name.clone()),
             stored: counter!("tributary_messages_total", "topic" => name.clone(), "outcome" => "stored"),
             expired: counter!("tributary_messages_total", "topic" => name.clone(), "outcome" => "expired"),
+            written_lag: lag(&name, "written"),
+            durable_lag: lag(&name, "durable"),
+            newest: gauge!("tributary_newest_row_timestamp_seconds", "topic" => name.clone()),
+            newest_ms: 0,
+            latency: histogram!("tributary_end_to_end_seconds", "topic" => name.clone()),
             name,
         };
         Self {
@@ -66,10 +116,18 @@ impl Progress {
         self.topics[partition.topic].read.increment(messages as u64);
     }
 
-    /// Rows were acknowledged.
-    pub fn stored(&mut self, partition: Partition, rows: usize) {
-        self.totals.stored += rows as u64;
-        self.topics[partition.topic].stored.increment(rows as u64);
+    /// Rows were acknowledged, at `now_ms` since 1970.
+    pub fn stored(&mut self, partition: Partition, acknowledged: Acknowledged, now_ms: i64) {
+        let Acknowledged { rows, oldest_ms, newest_ms } = acknowledged;
+        self.totals.stored += rows;
+        let topic = &mut self.topics[partition.topic];
+        topic.stored.increment(rows);
+        if let Some(oldest_ms) = oldest_ms {
+            // A clock ahead of ours makes no row older than its message.
+            let waited_ms = u64::try_from(now_ms - oldest_ms).unwrap_or(0);
+            topic.latency.record(Duration::from_millis(waited_ms));
+        }
+        topic.newest_ms = topic.newest_ms.max(newest_ms.unwrap_or(0));
     }
 
     /// A message's row would have expired already.
@@ -106,11 +164,19 @@ impl Progress {
         watermarks: impl Iterator<Item = (Partition, i64, i64)>,
         ends: &BTreeMap<Partition, i64>,
     ) {
-        let (written_lag, durable_lag) = lags(watermarks, ends);
-        #[expect(clippy::cast_precision_loss, reason = "a gauge")]
-        {
-            gauge!("tributary_lag_records", "kind" => "written").set(written_lag as f64);
-            gauge!("tributary_lag_records", "kind" => "durable").set(durable_lag as f64);
+        let lags = lags(self.topics.len(), watermarks, ends);
+        let (mut written_lag, mut durable_lag) = (0, 0);
+        for (topic, lag) in self.topics.iter().zip(lags) {
+            written_lag += lag.written;
+            durable_lag += lag.durable;
+            #[expect(clippy::cast_precision_loss, reason = "gauges")]
+            {
+                topic.written_lag.set(lag.written as f64);
+                topic.durable_lag.set(lag.durable as f64);
+                if topic.newest_ms > 0 {
+                    topic.newest.set(topic.newest_ms as f64 / 1_000.0);
+                }
+            }
         }
         let elapsed = self.told_at.elapsed();
         if elapsed < SUMMARY_EVERY {
@@ -130,14 +196,43 @@ impl Progress {
     }
 }
 
-// Messages that are not written, and those that are not durable yet, over all partitions.
+// By topic, over its partitions.
 fn lags(
+    topics: usize,
     watermarks: impl Iterator<Item = (Partition, i64, i64)>,
     ends: &BTreeMap<Partition, i64>,
-) -> (i64, i64) {
-    watermarks.fold((0, 0), |(written_lag, durable_lag), (partition, written, durable)| {
+) -> Vec<Lag> {
+    let mut lags = vec![Lag::default(); topics];
+    for (partition, written, durable) in watermarks {
         // The broker told its ends some seconds ago: they are never less than what is written.
         let end = ends.get(&partition).copied().unwrap_or(written).max(written);
-        (written_lag + end - written, durable_lag + end - durable)
-    })
+        lags[partition.topic].written += end - written;
+        lags[partition.topic].durable += end - durable;
+    }
+    lags
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lags_are_of_a_topic_and_never_negative() {
+        let partition = |topic, number| Partition { topic, number };
+        let ends = BTreeMap::from([(partition(0, 0), 100), (partition(0, 1), 50), (partition(1, 0), 7)]);
+        let watermarks = [(partition(0, 0), 90, 80), (partition(0, 1), 60, 40), (partition(1, 1), 5, 5)];
+        let lags = lags(3, watermarks.into_iter(), &ends);
+        // The second partition is ahead of the end that was told last.
+        let first = Lag { written: 10, durable: 40 };
+        assert_eq!(lags, [first, Lag::default(), Lag::default()]);
+    }
+
+    #[test]
+    fn rows_of_one_acknowledgement_are_as_old_as_their_oldest_message() {
+        let mut acknowledged = Acknowledged::default();
+        for published_ms in [None, Some(5_000), Some(2_000), None, Some(7_000)] {
+            acknowledged.row(published_ms);
+        }
+        assert_eq!(acknowledged, Acknowledged { rows: 5, oldest_ms: Some(2_000), newest_ms: Some(7_000) });
+    }
 }

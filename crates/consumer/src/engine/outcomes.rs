@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::Engine;
 use crate::batch::{Batch, Origin};
 use crate::locked;
+use crate::progress::Acknowledged;
 use crate::store::WriteError;
 use crate::write::{Fate, STALE_AFTER, Written, write};
 
@@ -63,12 +64,17 @@ impl Engine {
 
     pub(super) fn acknowledged(&mut self, batch: Batch, at: Instant) {
         let now = self.horizon.now(at);
+        let now_ms = chrono::Utc::now().timestamp_millis();
         for run in
             batch.origins.chunk_by(|one, next| (one.partition, one.span) == (next.partition, next.span))
         {
             let Origin { partition, span, .. } = run[0];
             self.ledger.settle(partition, span, u32::try_from(run.len()).unwrap_or(u32::MAX), now);
-            self.progress.stored(partition, run.len());
+            let mut acknowledged = Acknowledged::default();
+            for origin in run {
+                acknowledged.row(origin.chunk.timestamp_ms(origin.place));
+            }
+            self.progress.stored(partition, acknowledged, now_ms);
         }
         self.batcher.recycle(batch);
         *locked(&self.write_trouble) = None;
