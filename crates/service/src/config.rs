@@ -20,6 +20,7 @@ pub const SECTIONS: &[&str] = &[
     "cassandra",
     "companies",
     "consumer",
+    "dashboard",
     "faker",
     "http",
     "kafka",

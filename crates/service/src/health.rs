@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
 /// How well a part, or the whole service, is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Works.
@@ -23,7 +23,8 @@ pub enum State {
 struct Part {
     state: State,
     reason: String,
-    since: Instant,
+    /// The same moment on both clocks.
+    since: (Instant, SystemTime),
 }
 
 /// The health of one service; cheap to clone, shared by its parts.
@@ -50,6 +51,8 @@ pub struct PartReport {
     pub reason: String,
     /// Seconds since the state last changed.
     pub for_s: u64,
+    /// When that was, as RFC 3339 in UTC.
+    pub since: String,
 }
 
 impl Health {
@@ -75,7 +78,8 @@ impl Health {
         let line = |part: &Part| PartReport {
             state: part.state,
             reason: part.reason.clone(),
-            for_s: part.since.elapsed().as_secs(),
+            for_s: part.since.0.elapsed().as_secs(),
+            since: humantime::format_rfc3339_millis(part.since.1).to_string(),
         };
         Report { state, parts: parts.iter().map(|(name, part)| (*name, line(part))).collect() }
     }
@@ -91,7 +95,7 @@ impl Health {
                 State::Yellow => info!(part = name, reason, "working, with a remark"),
                 State::Red => warn!(part = name, reason, "not working"),
             }
-            parts.insert(name, Part { state, reason, since: Instant::now() });
+            parts.insert(name, Part { state, reason, since: (Instant::now(), SystemTime::now()) });
         } else if let Some(part) = parts.get_mut(name) {
             part.reason = reason;
         }

@@ -11,13 +11,13 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json};
 use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::health::{Health, State};
+use crate::health::{Health, Report, State};
 use crate::telemetry;
 
 /// Section `[http]`.
@@ -41,7 +41,16 @@ struct App {
     paused: watch::Sender<bool>,
 }
 
-/// Serves and keeps the metrics until `shutdown`; answers pause and resume by sending to `paused`.
+/// What `GET /health` answers.
+#[derive(Serialize)]
+struct Answer {
+    #[serde(flatten)]
+    report: Report,
+    /// Whether an operator has paused the service; null where it has no loop that could pause.
+    paused: Option<bool>,
+}
+
+/// Serves and keeps the metrics until `shutdown`; answers pause and resume by sending to `paused`. Returns where it serves.
 ///
 /// # Errors
 /// The address cannot be bound.
@@ -51,12 +60,13 @@ pub async fn serve(
     metrics: PrometheusHandle,
     paused: watch::Sender<bool>,
     shutdown: CancellationToken,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<SocketAddr> {
     let bind = settings.bind;
     let listener = TcpListener::bind(bind)
         .await
         .with_context(|| format!("bind {bind}; http.bind names another address"))?;
-    tracing::debug!(address = %listener.local_addr()?, "serving health and metrics");
+    let address = listener.local_addr()?;
+    tracing::debug!(%address, "serving health and metrics");
     let app = Router::new()
         .route("/health", get(report))
         .route("/metrics", get(|app: Shared<App>| async move { app.metrics.render() }))
@@ -76,13 +86,14 @@ pub async fn serve(
             tracing::error!(%error, "health endpoint ended");
         }
     });
-    Ok(())
+    Ok(address)
 }
 
 async fn report(Shared(app): Shared<App>) -> impl IntoResponse {
     let report = app.health.report();
     let status = if report.state == State::Red { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    (status, Json(report))
+    let paused = (app.paused.receiver_count() > 0).then(|| *app.paused.borrow());
+    (status, Json(Answer { report, paused }))
 }
 
 fn set_paused(app: &App, from: &HeaderMap, paused: bool) -> (StatusCode, &'static str) {
@@ -127,12 +138,10 @@ mod tests {
     use crate::Service;
 
     async fn started(health: &Health, paused: watch::Sender<bool>) -> SocketAddr {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let settings = Settings { bind: free };
+        let settings = Settings { bind: ([127, 0, 0, 1], 0).into() };
         serve(&settings, health.clone(), telemetry::metrics(), paused, CancellationToken::new())
             .await
-            .unwrap();
-        free
+            .unwrap()
     }
 
     #[tokio::test]
@@ -169,9 +178,12 @@ mod tests {
         let address = started(&service.health, service.pause.clone()).await;
         let answer = post(address, "/pause").await;
         assert!(answer.starts_with("HTTP/1.0 404") && answer.contains("cannot be paused"), "{answer}");
+        service.health.green("producer");
+        assert!(check(address).await.unwrap().contains(r#""paused":null"#));
         let paused = service.paused();
         assert!(post(address, "/pause").await.starts_with("HTTP/1.0 200"));
         assert!(*paused.borrow());
+        assert!(check(address).await.unwrap().contains(r#""paused":true"#));
         assert!(post(address, "/resume").await.starts_with("HTTP/1.0 200"));
         assert!(!*paused.borrow());
     }

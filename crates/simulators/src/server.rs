@@ -13,6 +13,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use chrono::Utc;
+use service::Health;
 use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
@@ -66,8 +67,11 @@ fn router(app: &Arc<App>) -> Router {
         .route("/v2/stream/{streams}", get(recent_change::answer))
         .fallback(|| async { refusals::answer(StatusCode::NOT_FOUND, refusals::TEXT, "Not Found\n") })
         .layer(from_fn_with_state(Arc::clone(app), observe));
+    // As the services tell theirs: the dashboard asks all alike.
+    let health = Health::default();
+    health.green("upstreams");
     let control = Router::new()
-        .route("/health", get(|| async { "ok\n" }))
+        .route("/health", get(|| async move { Json(health.report()) }))
         .route("/faults", get(list_faults).post(add_fault).delete(clear_faults))
         .route("/requests", get(list_requests).delete(clear_requests));
     control.merge(upstreams).with_state(Arc::clone(app))
