@@ -7,6 +7,7 @@ pub(crate) mod commit_log;
 mod error;
 mod metadata;
 mod read;
+mod sample;
 pub(crate) mod server;
 mod tls;
 mod values;

@@ -4,12 +4,14 @@
 //! reads by `receive`.
 
 mod commits;
+mod group;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
 pub use commits::Commit;
+pub use group::{Group, Member};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -95,6 +97,34 @@ impl Topics {
             ranges.insert(*number, low..high);
         }
         Ok(ranges)
+    }
+
+    /// The end of each partition of all topics that are not Kafka's own, by one question to each broker; the topics and
+    /// partitions are those of the connection.
+    ///
+    /// # Errors
+    /// The broker does not answer within that time.
+    pub fn ends(&self, patience: Duration) -> Result<BTreeMap<&str, BTreeMap<i32, i64>>, Unread> {
+        let mut list = TopicPartitionList::new();
+        for topic in self.names() {
+            for number in &self.partitions[topic] {
+                let added = list.add_partition_offset(topic, *number, Offset::End);
+                added.map_err(|error| self.unread(topic, &error))?;
+            }
+        }
+        let found = self.consumer.offsets_for_times(list, patience).map_err(|error| {
+            let reason = Cluster::reason(&self.consumer).unwrap_or_else(|| error.to_string());
+            Unread(format!("kafka at {} does not answer: {reason}", self.brokers))
+        })?;
+        let mut ends: BTreeMap<&str, BTreeMap<i32, i64>> = BTreeMap::new();
+        for (topic, partition, offset) in found.elements().iter().filter_map(|element| {
+            let (topic, _) = self.partitions.get_key_value(element.topic())?;
+            let Offset::Offset(offset) = element.offset() else { return None };
+            Some((topic.as_str(), element.partition(), offset))
+        }) {
+            ends.entry(topic).or_default().insert(partition, offset);
+        }
+        Ok(ends)
     }
 
     /// The first offset of each partition whose message is of this time or later, in milliseconds since 1970; the end where

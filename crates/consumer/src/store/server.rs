@@ -5,9 +5,24 @@ use std::collections::BTreeMap;
 use scylla::statement::Consistency;
 use scylla::statement::unprepared::Statement;
 
-use super::Store;
+use super::{Store, WriteError, error};
 
 impl Store {
+    /// The version of the node that answers, such as `5.0.9`.
+    ///
+    /// # Errors
+    /// None answers.
+    pub async fn release_version(&self) -> Result<String, WriteError> {
+        let mut question = Statement::new("SELECT release_version FROM system.local");
+        question.set_consistency(Consistency::One);
+        let answer = self.session().query_unpaged(question, ()).await;
+        let answer = answer.map_err(|refused| error::of_execution(&refused))?;
+        let row =
+            answer.into_rows_result().map_err(|odd| WriteError::Failed(service::telemetry::chain(&odd)))?;
+        let row = row.single_row::<(String,)>();
+        row.map(|(version,)| version).map_err(|odd| WriteError::Failed(service::telemetry::chain(&odd)))
+    }
+
     /// `system_views.settings` of one node: names and values. Empty where the role may not read it, and on servers
     /// that have no such table.
     pub async fn server_settings(&self) -> BTreeMap<String, String> {
