@@ -1,0 +1,103 @@
+//! What a person asks for -> read from Kafka and from the store at that moment. Bounded in number, bytes and time.
+
+pub(crate) mod files;
+pub(crate) mod letters;
+pub(crate) mod pictures;
+pub(crate) mod records;
+pub(crate) mod tables;
+pub(crate) mod topics;
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::Semaphore;
+
+/// Why there is no answer; a page shows it in words.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BrowseError {
+    /// There is no such topic or table.
+    #[error("{0}")]
+    Unknown(String),
+    /// The server does not answer now.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// How long a person waits at most.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// Questions to Kafka at once: each has a client of its own.
+static CLIENTS: Semaphore = Semaphore::const_new(2);
+
+/// Runs what blocks, within [`PATIENCE`]. What does not end by then ends by itself later, and others wait for it.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BrowseError> + Send + 'static,
+) -> Result<T, BrowseError> {
+    let within = async {
+        let permit =
+            CLIENTS.acquire().await.map_err(|closed| BrowseError::Unavailable(closed.to_string()))?;
+        let worked = tokio::task::spawn_blocking(move || {
+            let _held = permit;
+            work()
+        });
+        worked.await.map_err(|panicked| BrowseError::Unavailable(panicked.to_string()))?
+    };
+    match tokio::time::timeout(PATIENCE, within).await {
+        Ok(answer) => answer,
+        Err(_) => Err(BrowseError::Unavailable(format!("no answer within {} s", PATIENCE.as_secs()))),
+    }
+}
+
+/// Bytes of one text that are shown.
+const TEXT_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes as text: what is not UTF-8 as hexadecimal digits, what is long cut.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Text {
+    pub(crate) text: String,
+    pub(crate) hex: bool,
+    pub(crate) cut: bool,
+}
+
+impl Text {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let cut = bytes.len() > TEXT_BYTES_MAX;
+        let mut shown = &bytes[..bytes.len().min(TEXT_BYTES_MAX)];
+        if cut {
+            // Not amid a character.
+            let whole = shown.utf8_chunks().next().map_or(0, |chunk| chunk.valid().len());
+            if TEXT_BYTES_MAX - whole < 4 {
+                shown = &shown[..whole];
+            }
+        }
+        match str::from_utf8(shown) {
+            Ok(text) => Self { text: text.to_owned(), hex: false, cut },
+            Err(_) => {
+                let shown = &shown[..shown.len().min(TEXT_BYTES_MAX / 2)];
+                let text = shown.iter().map(|byte| format!("{byte:02x}")).collect();
+                Self { text, hex: true, cut: cut || shown.len() < bytes.len() }
+            }
+        }
+    }
+}
+
+/// Whether what a person searches for is in it; the case does not matter.
+pub(crate) fn contains(text: &str, search: &str) -> bool {
+    search.is_empty() || text.to_lowercase().contains(search)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_cut_between_characters_and_bytes_become_digits() {
+        let short = Text::of("äöü".as_bytes());
+        assert_eq!(short, Text { text: "äöü".to_owned(), hex: false, cut: false });
+        let long = Text::of("ä".repeat(TEXT_BYTES_MAX).as_bytes());
+        assert!(long.cut && !long.hex && long.text.len() == TEXT_BYTES_MAX);
+        let odd = Text::of(format!("x{}", "ä".repeat(TEXT_BYTES_MAX)).as_bytes());
+        assert!(odd.cut && !odd.hex && odd.text.len() == TEXT_BYTES_MAX - 1);
+        assert_eq!(Text::of(&[0xff, 0x00]), Text { text: "ff00".to_owned(), hex: true, cut: false });
+        assert!(Text::of(&[0xff; TEXT_BYTES_MAX]).cut);
+    }
+}

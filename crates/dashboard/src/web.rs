@@ -1,0 +1,175 @@
+//! The page, its data, and the one thing that it can do: pause a producer and let it go on.
+
+mod assets;
+mod control;
+mod guard;
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post};
+use axum::{Router, middleware};
+use futures::stream::{self, Stream, StreamExt};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::convert::Infallible;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::browse::{BrowseError, letters, pictures, records, tables, topics};
+use crate::history::Range;
+use crate::state::Shared;
+
+const LIMIT: usize = 100;
+const LIMIT_MAX: usize = 500;
+
+#[derive(Clone)]
+struct App {
+    shared: Arc<Shared>,
+    shutdown: CancellationToken,
+}
+
+/// Serves until `shutdown`.
+///
+/// # Errors
+/// The listener fails.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let app = App { shared, shutdown: shutdown.clone() };
+    let served = axum::serve(listener, router(app)).with_graceful_shutdown(shutdown.cancelled_owned());
+    Ok(served.await?)
+}
+
+fn router(app: App) -> Router {
+    Router::new()
+        .route("/", get(|| async { assets::answer("index.html") }))
+        .route("/assets/{*path}", get(|Path(path): Path<String>| async move { assets::answer(&path) }))
+        .route("/api/snapshot", get(snapshot))
+        .route("/api/events", get(events))
+        .route("/api/history", get(history))
+        .route("/api/topics", get(all_topics))
+        .route("/api/topics/{topic}/records", get(newest_records))
+        .route("/api/tables", get(all_tables))
+        .route("/api/tables/{table}/rows", get(rows))
+        .route("/api/dead-letters", get(dead_letters))
+        .route("/api/pictures", get(drawn))
+        .route("/api/services/{name}/pause", post(control::pause))
+        .route("/api/services/{name}/resume", post(control::resume))
+        .layer(middleware::from_fn_with_state(app.clone(), guard::check))
+        .with_state(app)
+}
+
+async fn snapshot(State(app): State<App>) -> impl IntoResponse {
+    let text = app.shared.snapshot.borrow().to_string();
+    ([(header::CONTENT_TYPE, "application/json")], text)
+}
+
+async fn events(State(app): State<App>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let mut snapshots = app.shared.snapshot.clone();
+    // The first at once.
+    snapshots.mark_changed();
+    let events = stream::unfold(snapshots, |mut snapshots| async move {
+        snapshots.changed().await.ok()?;
+        let text = Arc::clone(&snapshots.borrow_and_update());
+        Some((Ok(Event::default().event("snapshot").data(&*text)), snapshots))
+    });
+    Sse::new(events.take_until(app.shutdown.cancelled_owned())).keep_alive(KeepAlive::default())
+}
+
+#[derive(Deserialize)]
+struct Of {
+    range: Range,
+}
+
+async fn history(State(app): State<App>, Query(of): Query<Of>) -> impl IntoResponse {
+    Json(app.shared.history(of.range))
+}
+
+async fn all_topics(State(app): State<App>) -> Response {
+    let sources = &app.shared.sources;
+    answer(topics::overview(sources.kafka.clone(), sources.group.clone()).await)
+}
+
+#[derive(Deserialize)]
+struct Search {
+    #[serde(default)]
+    search: String,
+    limit: Option<usize>,
+}
+
+impl Search {
+    // What is sought, in lower case, and how much of it.
+    fn terms(self) -> (String, usize) {
+        (self.search.trim().to_lowercase(), self.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX))
+    }
+}
+
+async fn newest_records(
+    State(app): State<App>,
+    Path(topic): Path<String>,
+    Query(search): Query<Search>,
+) -> Response {
+    let (search, limit) = search.terms();
+    answer(records::newest(app.shared.sources.kafka.clone(), topic, search, limit).await)
+}
+
+#[derive(Serialize)]
+struct TableOf {
+    name: String,
+    streams: Vec<String>,
+}
+
+// Those that the streams go into, as the page shows them.
+async fn all_tables(State(app): State<App>) -> Response {
+    let snapshot = serde_json::from_str::<crate::Snapshot>(&app.shared.snapshot.borrow());
+    let snapshot = snapshot.map_err(|odd| BrowseError::Unavailable(odd.to_string()));
+    answer(snapshot.map(|snapshot| {
+        let mut found: Vec<TableOf> = Vec::new();
+        for stream in snapshot.streams {
+            for name in stream.tables {
+                match found.iter_mut().find(|table| table.name == name) {
+                    Some(table) => table.streams.push(stream.name.clone()),
+                    None => found.push(TableOf { name, streams: vec![stream.name.clone()] }),
+                }
+            }
+        }
+        found
+    }))
+}
+
+async fn rows(State(app): State<App>, Path(table): Path<String>, Query(search): Query<Search>) -> Response {
+    let (search, limit) = search.terms();
+    let store = app.shared.store.borrow().clone();
+    answer(tables::rows(&app.shared.sources.tables, store, table, search, limit).await)
+}
+
+async fn dead_letters(State(app): State<App>) -> Response {
+    let sources = &app.shared.sources;
+    answer(letters::of_group(sources.kafka.clone(), sources.group.clone()).await)
+}
+
+async fn drawn(State(app): State<App>) -> Response {
+    answer(pictures::draw(app.shared.sources.kafka.clone()).await)
+}
+
+fn answer<T: Serialize>(found: Result<T, BrowseError>) -> Response {
+    match found {
+        Ok(found) => Json(found).into_response(),
+        Err(error) => {
+            let status = match error {
+                BrowseError::Unknown(_) => StatusCode::NOT_FOUND,
+                BrowseError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            (status, Json(json!({ "error": error.to_string() }))).into_response()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
