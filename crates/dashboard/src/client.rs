@@ -57,7 +57,8 @@ impl Client {
     /// It does not answer, or is another version's.
     pub async fn snapshot(&self) -> Result<Snapshot, ClientError> {
         let (_, text) = self.ask(Method::GET, "/api/snapshot", None).await?;
-        serde_json::from_str(&text).map_err(|odd| self.unavailable(format!("its answer is not a snapshot of ours: {odd}")))
+        serde_json::from_str(&text)
+            .map_err(|odd| self.unavailable(format!("its answer is not a snapshot of ours: {odd}")))
     }
 
     /// Pauses a producer, or lets it go on.
@@ -66,7 +67,8 @@ impl Client {
     /// It does not answer, or refuses.
     pub async fn pause(&self, service: &str, pause: bool, token: &SecretString) -> Result<(), ClientError> {
         let what = if pause { "pause" } else { "resume" };
-        let (status, text) = self.ask(Method::POST, &format!("/api/services/{service}/{what}"), Some(token)).await?;
+        let (status, text) =
+            self.ask(Method::POST, &format!("/api/services/{service}/{what}"), Some(token)).await?;
         if status.is_success() {
             return Ok(());
         }
@@ -86,7 +88,8 @@ impl Client {
         }
         let request = request.body(Empty::new()).map_err(|odd| self.unavailable(chain(&odd)))?;
         let asked = async {
-            let answer = self.client.request(request).await.map_err(|error| self.unavailable(chain(&error)))?;
+            let answer =
+                self.client.request(request).await.map_err(|error| self.unavailable(chain(&error)))?;
             let status = answer.status();
             let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
             let body = body.map_err(|error| self.unavailable(error.to_string()))?.to_bytes();

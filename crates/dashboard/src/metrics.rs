@@ -147,7 +147,7 @@ mod tests {
         metrics::with_local_recorder(&recorder, || {
             metrics::counter!("read_total", "topic" => hostile).increment(3);
             (0..100).for_each(|wait| {
-                metrics::histogram!("wait_seconds", "topic" => hostile).record(f64::from(wait))
+                metrics::histogram!("wait_seconds", "topic" => hostile).record(f64::from(wait));
             });
         });
         let metrics = read(&[&recorder.handle().render()]);

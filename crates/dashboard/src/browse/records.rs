@@ -69,10 +69,10 @@ pub(crate) async fn newest(
 
 /// A client for one question.
 pub(super) fn connect(settings: &kafka::Settings, client: &str) -> Result<Topics, BrowseError> {
-    Topics::connect(settings, client).map_err(unavailable)
+    Topics::connect(settings, client).map_err(|error| unavailable(&error))
 }
 
-pub(super) fn unavailable(error: Unread) -> BrowseError {
+pub(super) fn unavailable(error: &Unread) -> BrowseError {
     BrowseError::Unavailable(error.to_string())
 }
 
@@ -83,7 +83,7 @@ pub(super) fn read(
     newest: usize,
     mut take: impl FnMut(&rdkafka::message::BorrowedMessage<'_>),
 ) -> Result<(), BrowseError> {
-    let mut ranges = topics.ranges(topic).map_err(unavailable)?;
+    let mut ranges = topics.ranges(topic).map_err(|error| unavailable(&error))?;
     if ranges.is_empty() {
         return Err(BrowseError::Unknown(format!("there is no topic {topic}")));
     }
@@ -92,7 +92,7 @@ pub(super) fn read(
         take(message);
         ControlFlow::Continue(())
     });
-    taken.map_err(unavailable)
+    taken.map_err(|error| unavailable(&error))
 }
 
 // Shared out evenly, and what a small partition leaves goes to the others.

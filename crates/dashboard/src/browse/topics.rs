@@ -95,17 +95,18 @@ fn topic(
     } else {
         topics.committed(settings, group, name).unwrap_or_default()
     };
-    let partitions = topics.ranges(name).map_err(unavailable)?.into_iter().map(|(id, range)| {
-        let committed = committed.get(&id).map(|commit| commit.offset);
-        Partition {
-            id,
-            low: range.start,
-            end: range.end,
-            committed,
-            lag: committed.map(|committed| (range.end - committed).max(0)),
-            member: owners.get(&(name, id)).map(|member| member.client.clone()),
-        }
-    });
+    let partitions =
+        topics.ranges(name).map_err(|error| unavailable(&error))?.into_iter().map(|(id, range)| {
+            let committed = committed.get(&id).map(|commit| commit.offset);
+            Partition {
+                id,
+                low: range.start,
+                end: range.end,
+                committed,
+                lag: committed.map(|committed| (range.end - committed).max(0)),
+                member: owners.get(&(name, id)).map(|member| member.client.clone()),
+            }
+        });
     let dataset = REGISTRY.iter().find(|dataset| dataset.topic == name);
     Ok(Topic {
         name: name.to_owned(),

@@ -78,6 +78,16 @@ mod tests {
         }
     }
 
+    // A module that is not preloaded is asked for only when another one that needs it has come.
+    #[test]
+    fn every_module_is_preloaded_by_the_page() {
+        let page =
+            std::str::from_utf8(ASSETS.iter().find(|(path, _)| *path == "index.html").unwrap().1).unwrap();
+        for (path, _) in ASSETS.iter().filter(|(path, _)| path.ends_with(".js")) {
+            assert!(page.contains(&format!("\"/assets/{path}\"")), "{path}");
+        }
+    }
+
     #[test]
     fn every_file_of_the_folder_is_served_and_all_of_them_are_small() {
         let mut found = Vec::new();

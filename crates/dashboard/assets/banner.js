@@ -1,0 +1,64 @@
+// What is wrong -> a line at the top of each page: which service, why, since when.
+
+import { element, follow, said, setAttribute, setSaid, setText } from "./dom.js";
+import { clock, elapsed, plural, utc } from "./format.js";
+import { mark, stateWord } from "./mark.js";
+
+const SHOWN = 3;
+// What others depend on comes first: it is mostly the cause.
+const CAUSES = ["broker", "store"];
+
+/** Returns { update(live) } for the live region `region`. */
+export function banner(region) {
+  const outage = element("p", { class: "banner outage", hidden: true });
+  const outageWords = element("strong");
+  // Seconds that count up are not read out each second.
+  const outageFor = element("span", { "aria-hidden": "true" });
+  outage.append(outageWords, outageFor, element("span", {}, " What you see is from then; the page goes on by itself."));
+  const list = element("ul");
+  const more = element("a", { class: "banner-more", href: "#/services" });
+  const troubles = element("div", { class: "banner troubles", hidden: true }, list, more);
+  region.append(outage, troubles);
+
+  return {
+    update(live) {
+      const silent = live.silentSince !== null;
+      outage.hidden = !silent;
+      if (silent) {
+        setText(outageWords, `The dashboard does not answer since ${clock(live.silentSince)}.`);
+        setText(outageFor, ` ${elapsed((Date.now() - live.silentSince) / 1000)} ago.`);
+      }
+      const services = silent ? [] : inTrouble(live.snapshot?.services ?? []);
+      troubles.hidden = services.length === 0;
+      follow(list, services.slice(0, SHOWN), (service) => service.name, line, (row, service) => row.update(service, live.now()));
+      more.hidden = services.length <= SHOWN;
+      if (!more.hidden) setText(more, `and ${plural(services.length - SHOWN, "more service")}`);
+    },
+  };
+}
+
+/** The services that do not work, what others depend on first. A yellow one works: its remark is told where it stands. */
+export function inTrouble(services) {
+  const weight = (service) => (CAUSES.includes(service.role) ? 0 : 1);
+  return services.filter((service) => service.state === "red").sort((a, b) => weight(a) - weight(b));
+}
+
+function line(service) {
+  const state = mark({ word: false });
+  const name = element("a", { href: "#/services" }, said(service.name));
+  const reason = element("bdi");
+  const since = element("time");
+  const ago = element("span", { "aria-hidden": "true" });
+  const node = element("li", {}, state.node, element("p", {}, name, ": ", reason, element("span", { class: "banner-since" }, " since ", since, ago)));
+  return {
+    node,
+    update(service, now) {
+      state.set(service.state);
+      setSaid(reason, service.reason || stateWord(service.state));
+      setAttribute(since, "datetime", service.since);
+      setAttribute(since, "title", utc(service.since));
+      setText(since, clock(service.since));
+      setText(ago, `, ${elapsed((now - Date.parse(service.since)) / 1000)} ago`);
+    },
+  };
+}

@@ -1,0 +1,96 @@
+// The tables that the streams fill, and the rows of one.
+
+import { ask, path, poll } from "../api.js";
+import { appendVisible, element, follow, said, scrollable, setText } from "../dom.js";
+import { UNKNOWN, beginning, count, plural } from "../format.js";
+import { notice, pageHead, panel, search, tableHead } from "../panel.js";
+
+const ASK_EVERY = 15000;
+const ROWS = 100;
+const CELL = 120;
+
+export function tablesView() {
+  const state = notice("Asking the store.");
+  const body = element("tbody");
+  const asking = poll("/api/tables", ASK_EVERY, (tables) => {
+    state[tables.length === 0 ? "say" : "clear"]("There is no table yet: waiting for the first record.");
+    follow(body, tables, (table) => table.name, tableRow);
+  }, (error) => state.fail(error));
+  return {
+    title: "Tables",
+    node: element("div", {},
+      pageHead("Tables", "Where the records end: one row a key, the newest content of it."), state.node,
+      panel("Tables", scrollable("Tables, a table", element("table", { class: "dense" }, element("caption", { class: "unseen" }, "Tables and the streams that fill them"), tableHead("Table", "Filled by"), body)))),
+    close: asking.stop,
+  };
+}
+
+function tableRow(table) {
+  const streams = table.streams.map((stream) => element("a", { href: `#/streams/${encodeURIComponent(stream)}` }, said(stream)));
+  return {
+    node: element("tr", {},
+      element("th", { scope: "row" }, element("a", { href: `#/tables/${encodeURIComponent(table.name)}` }, said(table.name))),
+      element("td", {}, element("span", { class: "links" }, streams))),
+  };
+}
+
+export function tableView(name) {
+  const state = notice("Reading rows.");
+  const told = element("p", { class: "quiet small" });
+  const place = element("div");
+  let sought = "";
+  let asking = new AbortController();
+
+  const load = async () => {
+    asking.abort();
+    asking = new AbortController();
+    const { signal } = asking;
+    try {
+      const answer = await ask(`${path("tables", name, "rows")}?search=${encodeURIComponent(sought)}&limit=${ROWS}`, { signal });
+      if (signal.aborted) return;
+      setText(told, `${plural(answer.rows.length, "row")}${sought === "" ? "" : " found"}; ${count(answer.searched)} were looked through.`);
+      state[answer.rows.length === 0 ? "say" : "clear"](sought === "" ? "The table is empty." : "None of them has this text.");
+      place.replaceChildren(rowsTable(name, answer));
+    } catch (error) {
+      if (!signal.aborted) state.fail(error, false);
+    }
+  };
+  load();
+
+  const find = search("Search the rows", (text) => {
+    sought = text;
+    load();
+  });
+  return {
+    title: name,
+    node: element("div", {},
+      pageHead(said(name), element("a", { href: "#/tables" }, "All tables")),
+      panel("Rows", element("div", { class: "tools" }, find, element("button", { type: "button", onclick: load }, "Read again")), told, state.node, place)),
+    close: () => asking.abort(),
+  };
+}
+
+function rowsTable(name, { columns, rows }) {
+  const heads = columns.map((column) => element("th", { scope: "col", class: isNumber(column.type) ? "number" : null },
+    said(column.name), column.key ? element("span", { class: "tag" }, "key") : null, element("span", { class: "column-type" }, said(column.type))));
+  const box = scrollable(`Rows of ${name}, a table`,
+    element("table", { class: "dense rows" }, element("caption", { class: "unseen" }, `Rows of ${name}`),
+      element("thead", {}, element("tr", {}, heads)),
+      element("tbody", {}, rows.map((row) => element("tr", {}, row.map((value, at) => cell(value, columns[at])))))));
+  box.classList.add("tall");
+  return box;
+}
+
+function cell(value, column) {
+  if (value === null) return element("td", { class: isNumber(column?.type) ? "null number" : "null", title: "null" }, UNKNOWN);
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  if (isNumber(column?.type)) return element("td", { class: "number" }, said(text));
+  if (text.length <= CELL) return element("td", {}, said(text));
+  const first = beginning(text, CELL);
+  return element("td", { class: "long" }, element("details", {},
+    element("summary", {}, said(first), "…"), appendVisible(element("bdi"), text.slice(first.length), "\n\t")));
+}
+
+function isNumber(type) {
+  return ["tinyint", "smallint", "int", "bigint", "varint", "float", "double", "decimal", "counter"].includes(type);
+}
