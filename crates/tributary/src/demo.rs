@@ -27,7 +27,7 @@ use files::Folder;
 use flow::{Observer, Snapshot};
 use reckoning::Reckoning;
 use screen::say;
-use services::Services;
+use services::{Ports, Services};
 use settings::Settings;
 
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -89,11 +89,14 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let settings = Settings::load(arguments.upstreams.map(Upstreams::from))?;
     let folder = Folder::claim(&arguments.dir)?;
     let broker = Broker::start()?;
-    let simulators = TcpListener::bind(("127.0.0.1", 0)).await.context("bind a port for the simulators")?;
-    say(screen::intro(&broker.address(), &simulators.local_addr()?.to_string(), &settings, folder.path()))?;
+    let ports = Ports {
+        simulators: TcpListener::bind(("127.0.0.1", 0)).await.context("bind a port for the simulators")?,
+        page: dashboard::bind(settings.dashboard.bind).await?,
+    };
+    say(screen::intro(&broker.address(), &ports, &settings, folder.path())?)?;
     let observer = Observer::new(&broker.settings(), folder.path())?;
     let started = Instant::now();
-    let mut services = Services::start(&broker.settings(), simulators, settings, folder.path())?;
+    let mut services = Services::start(&broker.settings(), ports, settings, folder.path()).await?;
     let flowed = watch(&mut services, &observer, &stop, started, arguments.seconds).await?;
 
     // The order matters: nothing new, then everything into the files, then nobody writes, then count.

@@ -8,8 +8,10 @@ mod dead_letters;
 mod demo;
 mod exit;
 mod explain;
+mod pause;
 mod print;
 mod settings;
+mod status;
 
 use std::process::ExitCode;
 
@@ -19,6 +21,9 @@ const EXAMPLES: &str = "\
 Examples:
   tributary demo                  the whole pipeline in one process, until Ctrl-C
   tributary demo --seconds 10     the same for ten seconds
+  tributary status                who works, what flows, what waits
+  tributary status --watch        the same, once a second
+  tributary pause wikipedia       hold one producer, until tributary resume wikipedia
   tributary check                 what is wrong with the routes, before the consumer starts
   tributary dead-letters list     which messages could not become rows, and why
   tributary audit --since 1h      which messages of the last hour are not in their tables
@@ -42,6 +47,12 @@ struct Arguments {
 enum Command {
     /// Run the whole pipeline in this process: no Docker, no Java, no configuration
     Demo(demo::Arguments),
+    /// Show services, streams, rates, lag and dead letters on one screen
+    Status(status::Arguments),
+    /// Hold a producer until it is resumed; it keeps its place, and publishes nothing
+    Pause(pause::Arguments),
+    /// Let a paused producer go on
+    Resume(pause::Arguments),
     /// Compare the routes with the live tables and topics, and try them on a sample of the messages
     Check(check::Arguments),
     /// See which messages could not become rows and why, replay them once that is mended, or give them up
@@ -64,6 +75,9 @@ fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match arguments.command {
             Command::Demo(arguments) => demo::run(arguments).await.map(|()| 0),
+            Command::Status(arguments) => status::run(arguments).await,
+            Command::Pause(arguments) => pause::run(arguments, true).await,
+            Command::Resume(arguments) => pause::run(arguments, false).await,
             Command::Check(arguments) => check::run(arguments).await,
             Command::DeadLetters(arguments) => dead_letters::run(arguments).await,
             Command::Audit(arguments) => audit::run(arguments).await,

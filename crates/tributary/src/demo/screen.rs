@@ -10,6 +10,7 @@ use datasets::REGISTRY;
 use producers::Upstreams;
 
 use super::flow::Snapshot;
+use super::services::Ports;
 use super::settings::Settings;
 
 /// The heading comes again after so many lines.
@@ -27,7 +28,13 @@ pub(super) fn say(text: impl Display) -> anyhow::Result<()> {
 }
 
 /// What the demo embeds, and what production has in its place.
-pub(super) fn intro(kafka: &str, simulators: &str, settings: &Settings, folder: &Path) -> String {
+pub(super) fn intro(
+    kafka: &str,
+    ports: &Ports,
+    settings: &Settings,
+    folder: &Path,
+) -> anyhow::Result<String> {
+    let (simulators, page) = (ports.simulators.local_addr()?, ports.page.local_addr()?);
     let upstreams = match settings.producers.producer.upstreams {
         Upstreams::Auto => format!("live if they answer, else simulated on {simulators}"),
         Upstreams::Live => "live".to_owned(),
@@ -50,13 +57,15 @@ pub(super) fn intro(kafka: &str, simulators: &str, settings: &Settings, folder: 
         // Writing into a string does not fail.
         let _ = writeln!(text, "  {what:<10} {here:<HERE$} {there}");
     }
-    text.push_str(
-        "\n  production starts with: docker compose up -d --build\n  Ctrl-C ends the demo and counts\n",
+    let _ = write!(
+        text,
+        "\n  see it flow:            http://{page}\n  production starts with: docker compose up -d --build\n  \
+         Ctrl-C ends the demo and counts\n"
     );
     for note in &settings.notes {
         let _ = write!(text, "\n  note: {note}");
     }
-    text
+    Ok(text)
 }
 
 /// The line above the numbers.

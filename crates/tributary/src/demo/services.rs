@@ -1,4 +1,4 @@
-//! Settings -> the running simulators, producers and consumer, and their orderly end.
+//! Settings -> the running simulators, producers, consumer and dashboard, and their orderly end.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,9 +6,10 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use consumer::Sink;
 use consumer::route::{self, Route};
+use dashboard::{Address, Sources, Tables};
 use datasets::{Dataset, REGISTRY};
 use service::health::State;
-use service::{Health, Service, kafka};
+use service::{Health, Service, http, kafka, telemetry};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
@@ -33,11 +34,24 @@ const ROUTES: &[(&str, &str)] = &[
 
 type Outcome = anyhow::Result<()>;
 
+/// Where the simulators and the page are served.
+pub(super) struct Ports {
+    pub(super) simulators: TcpListener,
+    pub(super) page: TcpListener,
+}
+
+/// How a producer is held back.
+struct PaceOf {
+    paused: watch::Sender<bool>,
+    /// It was paused here, and not by an operator.
+    held: bool,
+}
+
 /// Everything that runs.
 pub(super) struct Services {
     producers: JoinSet<(&'static str, Outcome)>,
     /// By index into the registry.
-    paused: Vec<watch::Sender<bool>>,
+    paces: Vec<PaceOf>,
     consumer: Option<JoinHandle<Outcome>>,
     consumer_health: Health,
     stop_producers: CancellationToken,
@@ -45,17 +59,18 @@ pub(super) struct Services {
 }
 
 impl Services {
-    /// Starts all of them: simulators on `listener`, producers, and the consumer with its files in `folder`.
-    pub(super) fn start(
+    /// Starts all of them; the consumer has its files in `folder`.
+    pub(super) async fn start(
         kafka: &kafka::Settings,
-        listener: TcpListener,
+        ports: Ports,
         settings: Settings,
         folder: &Path,
     ) -> anyhow::Result<Self> {
-        let Settings { producers: mut produce, consumer: mut consume, simulator, .. } = settings;
+        let Settings { producers: mut produce, consumer: mut consume, simulator, mut dashboard, .. } =
+            settings;
         let routes = routes()?;
         produce.kafka = kafka.clone();
-        produce.producer.simulator = format!("http://{}", listener.local_addr()?);
+        produce.producer.simulator = format!("http://{}", ports.simulators.local_addr()?);
         consume.kafka = kafka.clone();
         consume.consumer.sink = Sink::Csv;
         consume.consumer.csv_dir = folder.to_owned();
@@ -63,33 +78,41 @@ impl Services {
         consume.consumer.csv_sync_every = consume.consumer.csv_sync_every.min(SYNC_EVERY_MAX);
         consume.consumer.check()?;
 
-        // The simulators end with the process: they have nothing to lose.
-        tokio::spawn(simulators::serve(listener, simulator, CancellationToken::new()));
+        // The simulators and the dashboard end with the process: they have nothing to lose.
+        tokio::spawn(simulators::serve(ports.simulators, simulator, CancellationToken::new()));
         let (stop_producers, stop_consumer) = (CancellationToken::new(), CancellationToken::new());
         let mut producers = JoinSet::new();
-        let mut paused = Vec::new();
+        let mut paces = Vec::new();
+        dashboard.services.clear();
         for &dataset in REGISTRY {
-            let (sender, service) = service(&stop_producers);
-            paused.push(sender);
+            let (paused, service) = service(&stop_producers);
+            dashboard.services.push(served(dataset.name, &service).await?);
+            paces.push(PaceOf { paused, held: false });
             let run = producers::run(dataset, produce.clone(), service);
             producers.spawn(async move { (dataset.name, run.await) });
         }
-        let (sender, service) = service(&stop_consumer);
-        drop(sender);
+        let (_, service) = service(&stop_consumer);
+        dashboard.services.push(served("consumer", &service).await?);
         let consumer_health = service.health.clone();
+        let group = consume.consumer.group.clone();
         let consumer = Some(tokio::spawn(consumer::csv_sink::run(consume, routes, service)));
-        Ok(Self { producers, paused, consumer, consumer_health, stop_producers, stop_consumer })
+        let tables = Tables::Files(folder.to_owned());
+        let sources = Sources { dashboard, kafka: kafka.clone(), group, tables };
+        tokio::spawn(dashboard::serve(ports.page, sources, CancellationToken::new()));
+        Ok(Self { producers, paces, consumer, consumer_health, stop_producers, stop_consumer })
     }
 
     /// Pauses the producers that are far ahead of the files, and lets those go on that no longer are.
-    pub(super) fn hold_back(&self, now: &Snapshot) {
-        for (dataset, paused) in self.paused.iter().enumerate() {
-            let wait = match now.pace(dataset) {
-                Pace::Wait => true,
-                Pace::Run => false,
-                Pace::Keep => continue,
-            };
-            paused.send_if_modified(|paused| std::mem::replace(paused, wait) != wait);
+    pub(super) fn hold_back(&mut self, now: &Snapshot) {
+        for (dataset, pace) in self.paces.iter_mut().enumerate() {
+            match now.pace(dataset) {
+                Pace::Wait => pace.held |= !pace.paused.send_replace(true),
+                Pace::Run if pace.held => {
+                    pace.held = false;
+                    pace.paused.send_replace(false);
+                }
+                Pace::Run | Pace::Keep => {}
+            }
         }
     }
 
@@ -157,6 +180,14 @@ fn service(stop: &CancellationToken) -> (watch::Sender<bool>, Service) {
     let service =
         Service { command: None, health: Health::default(), shutdown: stop.clone(), pause: pause.clone() };
     (pause, service)
+}
+
+// As in a container: its health and metrics on a port of its own, where the dashboard asks for them.
+async fn served(name: &str, service: &Service) -> anyhow::Result<Address> {
+    let any_port = http::Settings { bind: ([127, 0, 0, 1], 0).into() };
+    let (health, pause) = (service.health.clone(), service.pause.clone());
+    let at = http::serve(&any_port, health, telemetry::metrics(), pause, CancellationToken::new()).await?;
+    Ok(Address { name: name.to_owned(), at: at.to_string() })
 }
 
 fn flat(ended: Result<Outcome, JoinError>) -> Outcome {

@@ -3,6 +3,7 @@
 //! Whatever `tributary.toml` or a variable says stays as it is, a weather key for instance. The demo only fills in what
 //! nobody has set, and keeps faker below what the embedded broker can hold.
 
+use dashboard::Dashboard;
 use datasets::REGISTRY;
 use producers::Upstreams;
 use serde::Deserialize;
@@ -18,6 +19,7 @@ pub(super) struct Settings {
     pub(super) producers: producers::Settings,
     pub(super) consumer: consumer::Settings,
     pub(super) simulator: simulators::Settings,
+    pub(super) dashboard: Dashboard,
     /// What was not taken as configured.
     pub(super) notes: Vec<String>,
 }
@@ -48,7 +50,9 @@ impl Settings {
         }
         let consumer = config::load()?;
         let simulator = config::load::<SimulatorSection>()?.simulator;
-        Ok(Self { producers, consumer, simulator, notes })
+        let dashboard = config::load::<dashboard::Settings>()?.dashboard;
+        dashboard.check()?;
+        Ok(Self { producers, consumer, simulator, dashboard, notes })
     }
 }
 

@@ -1,0 +1,118 @@
+//! `tributary status`: the dashboard's snapshot -> one screen, or one object.
+
+mod screen;
+
+use std::io::{IsTerminal, Write, stdout};
+use std::time::Duration;
+
+use anyhow::Context;
+use dashboard::Snapshot;
+use dashboard::client::{Client, ClientError};
+use service::health::State;
+use service::{config, shutdown};
+
+use crate::exit::Unavailable;
+use crate::print::output;
+
+const EXAMPLES: &str = "\
+Examples:
+  tributary status                   one screen: services, streams, rates, lag, dead letters
+  tributary status --watch           the same, renewed each second, until Ctrl-C
+  tributary status --json | tail -1  all of it as one JSON object";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    every service works
+  1    a service does not work
+  2    wrong usage
+  69   the dashboard does not answer: `tributary doctor` looks at everything by itself
+  78   wrong configuration
+
+Asks the dashboard, at dashboard.url (TRIBUTARY__DASHBOARD__URL), http://127.0.0.1:9000 unless set.";
+
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Arguments of `tributary status`.
+#[derive(Debug, clap::Args)]
+#[command(before_help = EXAMPLES, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    /// Renew it each second, until Ctrl-C
+    #[arg(long, conflicts_with = "json")]
+    watch: bool,
+    /// Print all of it as one JSON object in the last line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Shows, and returns the exit code.
+///
+/// # Errors
+/// The dashboard does not answer, or the configuration cannot be used.
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
+    let settings = config::load::<dashboard::Settings>()?.dashboard;
+    let client = Client::new(&settings.url);
+    if arguments.watch {
+        return watch(&client).await;
+    }
+    let snapshot = client.snapshot().await.map_err(|error| away(&error))?;
+    output(&screen::text(&snapshot, has_colours()), arguments.json, &snapshot)?;
+    Ok(code(&snapshot))
+}
+
+fn away(error: &ClientError) -> anyhow::Error {
+    Unavailable(format!("{error}; is it up? docker compose ps dashboard")).into()
+}
+
+fn code(snapshot: &Snapshot) -> i32 {
+    i32::from(snapshot.services.iter().any(|service| service.state == State::Red))
+}
+
+fn has_colours() -> bool {
+    stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+// On a screen of its own, where there is a terminal: what was on it before comes back at the end.
+async fn watch(client: &Client) -> anyhow::Result<i32> {
+    let stop = shutdown::on_signal()?;
+    let terminal = stdout().is_terminal();
+    let _screen = terminal.then(AlternateScreen::enter).transpose()?;
+    let mut ticks = tokio::time::interval(EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(0),
+            _ = ticks.tick() => {}
+        }
+        // A dashboard that is away for a while is no reason to end.
+        let text = match client.snapshot().await {
+            Ok(snapshot) => screen::text(&snapshot, has_colours()),
+            Err(error) => format!("{error}\n"),
+        };
+        let mut out = stdout().lock();
+        let drawn = if terminal {
+            // From the top; each line's rest and all below it is cleared, so that nothing flickers.
+            write!(out, "\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n"))
+        } else {
+            writeln!(out, "{text}")
+        };
+        drawn.and_then(|()| out.flush()).context("write to stdout")?;
+    }
+}
+
+struct AlternateScreen;
+
+impl AlternateScreen {
+    fn enter() -> anyhow::Result<Self> {
+        let mut out = stdout().lock();
+        out.write_all(b"\x1b[?1049h\x1b[?25l").and_then(|()| out.flush()).context("write to stdout")?;
+        Ok(Self)
+    }
+}
+
+impl Drop for AlternateScreen {
+    fn drop(&mut self) {
+        let mut out = stdout().lock();
+        // Nobody can be told any more.
+        let _ = out.write_all(b"\x1b[?25h\x1b[?1049l").and_then(|()| out.flush());
+    }
+}

@@ -1,0 +1,201 @@
+//! A snapshot -> what a person reads: who works, what flows, what waits.
+
+use chrono::{DateTime, Utc};
+use dashboard::{ServiceState, Snapshot, Stream};
+use service::health::State;
+
+use crate::print::{counted, line, safe};
+
+/// Bytes of a reason that are shown.
+const REASON_BYTES_MAX: usize = 200;
+
+/// One screen.
+pub(super) fn text(snapshot: &Snapshot, colours: bool) -> String {
+    let mut text = String::new();
+    let broken = snapshot.services.iter().filter(|service| service.state == State::Red).count();
+    let verdict = match broken {
+        0 => "all work".to_owned(),
+        broken => format!("{broken} of them not working"),
+    };
+    let services = counted(snapshot.services.len(), "service");
+    line(&mut text, format_args!("{}  {services}, {verdict}\n", snapshot.at.format("%Y-%m-%d %H:%M:%SZ")));
+    line(&mut text, format_args!("{:<14}{:<10}{:>9}  ", "service", "state", "for"));
+    for service in &snapshot.services {
+        service_line(&mut text, service, snapshot.at, colours);
+    }
+    line(
+        &mut text,
+        format_args!(
+            "\n{:<14}{:<10}{:>10}{:>10}{:>13}{:>9}{:>9}{:>8}{:>10}{:>10}{:>7}",
+            "stream",
+            "data",
+            "published",
+            "stored",
+            "messages",
+            "waiting",
+            "durable",
+            "newest",
+            "p50",
+            "p99",
+            "dead"
+        ),
+    );
+    for stream in &snapshot.streams {
+        stream_line(&mut text, stream);
+    }
+    line(
+        &mut text,
+        format_args!(
+            "\nwaiting: not in the table yet; durable: not safe there yet; p50, p99: from published to stored"
+        ),
+    );
+    text
+}
+
+fn service_line(text: &mut String, service: &ServiceState, now: DateTime<Utc>, colours: bool) {
+    let (word, colour) = match service.state {
+        _ if service.paused => ("paused", "33"),
+        State::Green => ("working", "32"),
+        State::Yellow => ("remark", "33"),
+        State::Red => ("broken", "31"),
+    };
+    let padded = format!("{word:<10}");
+    let word = if colours { format!("\x1b[{colour}m{padded}\x1b[0m") } else { padded };
+    let name = match service.instances {
+        0 | 1 => safe(&service.name, 40),
+        instances => format!("{} x{instances}", safe(&service.name, 40)),
+    };
+    let since = span((now - service.since).as_seconds_f64());
+    let reason = safe(&service.reason, REASON_BYTES_MAX);
+    line(text, format_args!("{name:<14}{word}{since:>9}  {reason}"));
+}
+
+fn stream_line(text: &mut String, stream: &Stream) {
+    let or = |known: Option<String>| known.unwrap_or_else(|| "-".to_owned());
+    let rate = |rate: Option<f64>| or(rate.map(per_s));
+    let whole = |count: Option<u64>| or(count.map(grouped));
+    let ms = |ms: Option<f64>| {
+        or(ms.map(|ms| if ms < 10_000.0 { format!("{ms:.0} ms") } else { format!("{:.0} s", ms / 1_000.0) }))
+    };
+    let age = stream.newest_row_age_s.map(|age| if age < 10.0 { format!("{age:.1} s") } else { span(age) });
+    let origin = stream.origin.as_deref().unwrap_or("-");
+    line(
+        text,
+        format_args!(
+            "{:<14}{:<10}{:>10}{:>10}{:>13}{:>9}{:>9}{:>8}{:>10}{:>10}{:>7}",
+            safe(&stream.name, 40),
+            origin,
+            rate(stream.published_per_s),
+            rate(stream.stored_per_s),
+            whole(stream.published),
+            whole(stream.lag_written),
+            whole(stream.lag_durable),
+            or(age),
+            ms(stream.latency_p50_ms),
+            ms(stream.latency_p99_ms),
+            whole(stream.dead_lettered),
+        ),
+    );
+}
+
+fn per_s(rate: f64) -> String {
+    match rate {
+        rate if rate < 0.05 => "0/s".to_owned(),
+        rate if rate < 100.0 => format!("{rate:.1}/s"),
+        rate => format!("{rate:.0}/s"),
+    }
+}
+
+// 12345 -> 12,345
+fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+// 42 s, 3 min, 2 h, 5 d.
+fn span(seconds: f64) -> String {
+    let (length, unit) = match seconds.max(0.0) {
+        seconds if seconds < 60.0 => (seconds, "s"),
+        seconds if seconds < 3_600.0 => (seconds / 60.0, "min"),
+        seconds if seconds < 86_400.0 => (seconds / 3_600.0, "h"),
+        seconds => (seconds / 86_400.0, "d"),
+    };
+    format!("{:.0} {unit}", length.floor())
+}
+
+#[cfg(test)]
+mod tests {
+    use dashboard::Role;
+
+    use super::*;
+
+    fn snapshot() -> Snapshot {
+        let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let service = ServiceState {
+            name: "kafka".to_owned(),
+            role: Role::Broker,
+            instances: 0,
+            state: State::Red,
+            reason: "no answer \x1b[2J".to_owned(),
+            since: at - chrono::Duration::seconds(125),
+            parts: Vec::new(),
+            can_pause: false,
+            paused: false,
+        };
+        let stream = Stream {
+            name: "weather".to_owned(),
+            about: String::new(),
+            upstream: None,
+            producer: None,
+            topic: "weather".to_owned(),
+            tables: Vec::new(),
+            origin: Some("live".to_owned()),
+            published_per_s: Some(12.34),
+            stored_per_s: None,
+            published: Some(1_234_567),
+            stored: None,
+            expired: None,
+            dead_lettered: Some(0),
+            lag_written: Some(3),
+            lag_durable: Some(40),
+            newest_row_age_s: Some(0.8),
+            latency_p50_ms: Some(11.3),
+            latency_p99_ms: Some(12_000.0),
+            state: State::Green,
+            reason: String::new(),
+        };
+        let (version, streams, services) = ("0.1.0".to_owned(), vec![stream], vec![service]);
+        Snapshot { at, started_at: at, version, control: false, streams, services }
+    }
+
+    #[test]
+    fn a_screen_tells_who_is_broken_and_what_flows_and_obeys_nobody() {
+        let text = text(&snapshot(), false);
+        assert!(text.starts_with("2027-01-15 08:00:00Z  1 service, 1 of them not working"), "{text}");
+        assert!(text.contains("kafka         broken        2 min  no answer \\u{1b}[2J"), "{text}");
+        let stream = text.lines().find(|line| line.starts_with("weather")).unwrap();
+        for word in ["live", "12.3/s", "1,234,567", "0.8 s", "11 ms", "12 s"] {
+            assert!(stream.contains(word), "{word}: {stream}");
+        }
+        assert!(!text.contains('\x1b'));
+    }
+
+    #[test]
+    fn colours_are_there_when_asked_for() {
+        assert!(text(&snapshot(), true).contains("\x1b[31mbroken"));
+    }
+
+    #[test]
+    fn numbers_are_for_people() {
+        assert_eq!([0, 999, 1_000, 12_345_678].map(grouped), ["0", "999", "1,000", "12,345,678"]);
+        assert_eq!([-5.0, 59.9, 60.0, 7_300.0, 90_000.0].map(span), ["0 s", "59 s", "1 min", "2 h", "1 d"]);
+        assert_eq!([0.0, 0.3, 99.96, 5_000.4].map(per_s), ["0/s", "0.3/s", "100.0/s", "5000/s"]);
+    }
+}
