@@ -5,6 +5,7 @@
 mod audit;
 mod check;
 mod csv;
+mod dashboard;
 mod datasets;
 mod dead_letters;
 mod errors;
