@@ -82,7 +82,7 @@ export function topicView(name) {
       pageHead(said(name), element("a", { href: "#/topics" }, "All topics")), state.node,
       panel("Partitions", scrollable("Partitions, a table",
         element("table", { class: "dense" }, element("caption", { class: "unseen" }, "Partitions and their offsets"),
-          tableHead("Partition", number("Leader", "The broker that takes its records"), number("Oldest", "The oldest offset that is kept"), number("End", "The offset of the next record"),
+          tableHead("Partition", number("Oldest", "The oldest offset that is kept"), number("End", "The offset of the next record"),
             number("Committed", "Up to here everything is in the table for good"), number("Lag"), "Read by"), partitions))),
       records.node),
     close() {
