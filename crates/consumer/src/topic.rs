@@ -4,6 +4,7 @@
 //! reads by `receive`.
 
 mod commits;
+mod follow;
 mod group;
 
 use std::collections::{BTreeMap, BTreeSet};

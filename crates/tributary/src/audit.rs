@@ -94,7 +94,11 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
     Ok(report.exit_code())
 }
 
-fn since(text: &str) -> Result<Since, String> {
+/// Reads a place to begin at, as an operator writes it.
+///
+/// # Errors
+/// In words: what may stand there.
+pub(crate) fn since(text: &str) -> Result<Since, String> {
     if let Some(offset) = text.parse().ok().filter(|offset: &i64| *offset >= 0) {
         return Ok(Since::Offset(offset));
     }

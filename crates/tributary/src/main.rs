@@ -12,6 +12,7 @@ mod pause;
 mod print;
 mod settings;
 mod status;
+mod tail;
 
 use std::process::ExitCode;
 
@@ -27,7 +28,8 @@ Examples:
   tributary check                 what is wrong with the routes, before the consumer starts
   tributary dead-letters list     which messages could not become rows, and why
   tributary audit --since 1h      which messages of the last hour are not in their tables
-  tributary explain weather:0:17  what became of one message, and why";
+  tributary explain weather:0:17  what became of one message, and why
+  tributary tail weather          the last messages of a topic, and those that come";
 
 #[derive(Parser)]
 #[command(
@@ -61,6 +63,8 @@ enum Command {
     Audit(audit::Arguments),
     /// Show one message, what the routes make of it, and what is in the table
     Explain(explain::Arguments),
+    /// Show the messages of a topic as they come
+    Tail(tail::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -82,6 +86,7 @@ fn main() -> ExitCode {
             Command::DeadLetters(arguments) => dead_letters::run(arguments).await,
             Command::Audit(arguments) => audit::run(arguments).await,
             Command::Explain(arguments) => explain::run(arguments).await,
+            Command::Tail(arguments) => tail::run(arguments).await,
         }
     });
     let code = match &outcome {

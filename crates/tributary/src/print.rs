@@ -13,10 +13,17 @@ use serde::Serialize;
 pub(crate) fn output(text: &str, json: bool, object: &impl Serialize) -> anyhow::Result<()> {
     let mut text = text.to_owned();
     if json {
-        text.push_str(&escaped(&serde_json::to_string(object).context("write the outcome as JSON")?));
-        text.push('\n');
+        line(&mut text, format_args!("{}", self::json(object)?));
     }
     std::io::stdout().write_all(text.as_bytes()).context("write to stdout")
+}
+
+/// An object on one line, in which no character steers a terminal.
+///
+/// # Errors
+/// It has no form in JSON.
+pub(crate) fn json(object: &impl Serialize) -> anyhow::Result<String> {
+    Ok(escaped(&serde_json::to_string(object).context("write the outcome as JSON")?))
 }
 
 /// Appends a line.

@@ -21,4 +21,5 @@ mod routes;
 mod schema;
 mod secure;
 mod shutdown;
+mod tail;
 mod types;
