@@ -4,6 +4,7 @@
 
 mod audit;
 mod check;
+mod completions;
 mod dead_letters;
 mod demo;
 mod exit;
@@ -29,7 +30,8 @@ Examples:
   tributary dead-letters list     which messages could not become rows, and why
   tributary audit --since 1h      which messages of the last hour are not in their tables
   tributary explain weather:0:17  what became of one message, and why
-  tributary tail weather          the last messages of a topic, and those that come";
+  tributary tail weather          the last messages of a topic, and those that come
+  tributary completions bash      a script that lets the shell complete all of this";
 
 #[derive(Parser)]
 #[command(
@@ -65,6 +67,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Show the messages of a topic as they come
     Tail(tail::Arguments),
+    /// Print a script that lets bash, zsh or fish complete this command
+    Completions(completions::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -87,6 +91,7 @@ fn main() -> ExitCode {
             Command::Audit(arguments) => audit::run(arguments).await,
             Command::Explain(arguments) => explain::run(arguments).await,
             Command::Tail(arguments) => tail::run(arguments).await,
+            Command::Completions(arguments) => completions::run(&arguments),
         }
     });
     let code = match &outcome {
