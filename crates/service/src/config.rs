@@ -4,6 +4,8 @@
 //! for the key without the ending, with the trimmed content of that file as its value: that is how secrets
 //! come in without passing through the environment. Empty variables count as absent.
 
+mod sections;
+
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::ops::RangeInclusive;
@@ -12,6 +14,8 @@ use std::time::Duration;
 
 use ::config::{Config, Environment, File, FileFormat};
 use serde::de::DeserializeOwned;
+
+pub use sections::load_only;
 
 const PREFIX: &str = "TRIBUTARY";
 const DEFAULT_FILE: &str = "tributary.toml";
@@ -87,6 +91,12 @@ pub enum ConfigError {
 /// # Errors
 /// [`ConfigError`] names the key, the value and what was expected.
 pub fn load<T: DeserializeOwned>() -> Result<T, ConfigError> {
+    let (path, text) = file()?;
+    from_parts(&path, &text, variables(std::env::vars_os())?)
+}
+
+// The configuration file and its text, which is empty where there is none.
+fn file() -> Result<(PathBuf, String), ConfigError> {
     let named = std::env::var_os("TRIBUTARY_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
     let path = named.clone().unwrap_or_else(|| DEFAULT_FILE.into());
     let text = match std::fs::read_to_string(&path) {
@@ -94,7 +104,7 @@ pub fn load<T: DeserializeOwned>() -> Result<T, ConfigError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => String::new(),
         Err(source) => return Err(ConfigError::File { path, source }),
     };
-    from_parts(&path, &text, variables(std::env::vars_os())?)
+    Ok((path, text))
 }
 
 /// Checks that a time is within its range; `key` is dotted.

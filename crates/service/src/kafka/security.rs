@@ -51,7 +51,8 @@ impl Protocol {
         }
     }
 
-    fn encrypts(self) -> bool {
+    /// Whether the connection is one of TLS.
+    pub fn encrypts(self) -> bool {
         matches!(self, Self::Ssl | Self::SaslSsl)
     }
 
