@@ -49,6 +49,14 @@ pub fn main(dataset: &'static Dataset) -> ExitCode {
     service::main(dataset.name, dataset.about, COMMANDS, |settings, service| run(dataset, settings, service))
 }
 
+/// Checks the settings as [`run`] does before it waits for anything.
+///
+/// # Errors
+/// What cannot be used, a missing key for instance.
+pub fn check(dataset: &Dataset, settings: &Settings) -> anyhow::Result<()> {
+    runtime::check(dataset, settings)
+}
+
 /// Produces until the service's shutdown: everything handed to Kafka is acknowledged when this returns `Ok`.
 ///
 /// # Errors

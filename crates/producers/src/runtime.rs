@@ -82,16 +82,26 @@ impl Source {
     }
 }
 
+/// See [`crate::check`].
+pub(crate) fn check(dataset: &Dataset, settings: &Settings) -> anyhow::Result<()> {
+    checked(dataset, settings).map(drop)
+}
+
+fn checked(dataset: &Dataset, settings: &Settings) -> anyhow::Result<Source> {
+    settings.kafka.check()?;
+    settings.producer.check()?;
+    let source = Source::of(dataset, &settings.section(dataset)?)?;
+    source.check(dataset, &settings.producer)?;
+    Ok(source)
+}
+
 /// See [`crate::run`].
 pub(crate) async fn run(
     dataset: &'static Dataset,
     settings: Settings,
     service: Service,
 ) -> anyhow::Result<()> {
-    settings.kafka.check()?;
-    settings.producer.check()?;
-    let source = Source::of(dataset, &settings.section(dataset)?)?;
-    source.check(dataset, &settings.producer)?;
+    let source = checked(dataset, &settings)?;
     let counts = Arc::new(Counts::new(dataset.name));
     let stop = service.shutdown.child_token();
     let given_up = CancellationToken::new();
