@@ -36,13 +36,12 @@ const CLIENT_ID: &str = "tributary-check";
 pub struct Refused(String);
 
 /// Checks the routes of `settings.consumer.routes` against the live servers, and decodes up to `sample` of the newest
-/// messages of each topic.
+/// messages of each topic. What the server's commit log asks of the settings is checked with them.
 ///
 /// # Errors
 /// [`Refused`]: Cassandra refuses the user, the addresses are none, or settings do not go together.
 pub async fn check(settings: &Settings, sample: usize) -> Result<Report, Refused> {
     settings.kafka.check().map_err(|error| Refused(error.to_string()))?;
-    let (routes, problems) = route::load_all(&settings.consumer.routes);
     let kafka = settings.kafka.clone();
     let asked = tokio::task::spawn_blocking(move || Topics::connect(&kafka, CLIENT_ID));
     let (store, asked) = tokio::join!(Store::connect(&settings.cassandra), asked);
@@ -53,28 +52,46 @@ pub async fn check(settings: &Settings, sample: usize) -> Result<Report, Refused
     };
     let asked = asked.map_err(|error| error.to_string());
     let topics = asked.and_then(|asked| asked.map_err(|error| error.to_string())).map(Arc::new);
+    let mut report = compare(settings, store.as_ref(), topics.as_ref(), sample).await;
+    if let Ok(store) = &store {
+        let said = store.server_settings().await;
+        let warnings = commit_log::warnings(&settings.consumer, &said);
+        report.warnings.extend(warnings.into_iter().map(Finding::general));
+        report.warnings.sort();
+    }
+    Ok(report)
+}
+
+/// As [`check`], on servers that were asked already, or why they do not answer.
+pub async fn compare(
+    settings: &Settings,
+    store: Result<&Store, &String>,
+    topics: Result<&Arc<Topics>, &String>,
+    sample: usize,
+) -> Report {
+    let (routes, problems) = route::load_all(&settings.consumer.routes);
     let mut checking = Checking {
         settings,
         routes: &routes,
         report: Report {
             errors: problems.into_iter().map(Finding::from).collect(),
             warnings: Vec::new(),
-            cassandra: server(&settings.cassandra.contact_points, store.as_ref().err()),
+            cassandra: server(&settings.cassandra.contact_points, store.err()),
             thresholds: Thresholds::shipped(),
-            kafka: server(&settings.kafka.brokers, topics.as_ref().err()),
+            kafka: server(&settings.kafka.brokers, topics.err()),
             not_sampled: Vec::new(),
             routes: Vec::new(),
         },
     };
     let mut planned = Vec::new();
-    if let Ok(store) = &store {
+    if let Ok(store) = store {
         planned = checking.schema(store).await;
     }
-    match &topics {
+    match topics {
         Ok(topics) => checking.topics(topics, &planned, sample).await,
         Err(_) => checking.report.routes = routes.iter().map(|route| report_of(route, Vec::new())).collect(),
     }
-    Ok(checking.done())
+    checking.done()
 }
 
 fn server(address: &str, error: Option<&String>) -> Server {
@@ -94,11 +111,7 @@ struct Checking<'a> {
 impl Checking<'_> {
     // The plan of each route that fits, by the route's place.
     async fn schema(&mut self, store: &Store) -> Vec<Option<Plan>> {
-        let said = store.server_settings().await;
-        self.report.thresholds = Thresholds::of(&said);
-        for warning in commit_log::warnings(&self.settings.consumer, &said) {
-            self.warn(warning);
-        }
+        self.report.thresholds = Thresholds::of(&store.server_settings().await);
         if store.table(PROBE_TABLE).is_none() {
             self.report.errors.push(Finding::general(format!(
                 "table {PROBE_TABLE} does not exist; apply cassandra/tables/durability_probe.cql"

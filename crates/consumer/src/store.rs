@@ -3,7 +3,7 @@
 //! The driver does not retry: it gives up on a plan of one node and never retries a write timeout. Retrying is the
 //! caller's (`write`), which knows that every insert is idempotent.
 
-pub(crate) mod commit_log;
+pub mod commit_log;
 mod error;
 mod metadata;
 mod read;

@@ -17,6 +17,7 @@ pub use group::{Group, Member};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::metadata::MetadataBroker;
 use rdkafka::{Offset, TopicPartitionList};
 use service::kafka::{self, Cluster};
 
@@ -31,12 +32,25 @@ pub type Ranges = BTreeMap<i32, Range<i64>>;
 
 /// Kafka could not be asked, or did not deliver; says what and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Unread(String);
+#[error("{why}")]
+pub struct Unread {
+    why: String,
+    refused: bool,
+}
 
 impl Unread {
     pub(crate) fn new(why: String) -> Self {
-        Self(why)
+        Self { why, refused: false }
+    }
+
+    /// For another reason.
+    pub(crate) fn because(error: &impl std::fmt::Display) -> Self {
+        Self::new(error.to_string())
+    }
+
+    /// Whether the broker does not accept this user, or this client not the broker's certificate.
+    pub fn is_refusal(&self) -> bool {
+        self.refused
     }
 }
 
@@ -45,6 +59,7 @@ pub struct Topics {
     consumer: BaseConsumer<Cluster>,
     /// `host:port`, comma separated.
     brokers: String,
+    advertised: Vec<String>,
     partitions: BTreeMap<String, Vec<i32>>,
 }
 
@@ -54,6 +69,18 @@ impl Topics {
     /// # Errors
     /// It does not answer.
     pub fn connect(settings: &kafka::Settings, client_id: &str) -> Result<Self, Unread> {
+        Self::connect_within(PATIENCE, settings, client_id)
+    }
+
+    /// As [`Topics::connect`], with another patience.
+    ///
+    /// # Errors
+    /// It does not answer within that time.
+    pub fn connect_within(
+        patience: Duration,
+        settings: &kafka::Settings,
+        client_id: &str,
+    ) -> Result<Self, Unread> {
         let consumer: BaseConsumer<Cluster> = settings
             .client(client_id)
             // librdkafka wants a name; nothing is stored under it.
@@ -63,17 +90,27 @@ impl Topics {
             .set("enable.partition.eof", "true")
             .set("auto.offset.reset", "earliest")
             .create_with_context(Cluster::default())
-            .map_err(|error| Unread(format!("kafka at {}: {error}", settings.brokers)))?;
-        let metadata = consumer.fetch_metadata(None, PATIENCE).map_err(|error| {
+            .map_err(|error| Unread::new(format!("kafka at {}: {error}", settings.brokers)))?;
+        let metadata = consumer.fetch_metadata(None, patience).map_err(|error| {
             let reason = Cluster::reason(&consumer).unwrap_or_else(|| error.to_string());
-            Unread(format!("kafka at {} does not answer: {reason}", settings.brokers))
+            Unread {
+                why: format!("kafka at {} does not answer: {reason}", settings.brokers),
+                refused: consumer.context().refused().is_some(),
+            }
         })?;
+        let address = |broker: &MetadataBroker| format!("{}:{}", broker.host(), broker.port());
+        let advertised = metadata.brokers().iter().map(address).collect();
         let partitions = metadata.topics().iter().map(|topic| {
             let numbers = topic.partitions().iter().map(rdkafka::metadata::MetadataPartition::id);
             (topic.name().to_owned(), numbers.collect())
         });
         let partitions = partitions.collect();
-        Ok(Self { consumer, brokers: settings.brokers.clone(), partitions })
+        Ok(Self { consumer, brokers: settings.brokers.clone(), advertised, partitions })
+    }
+
+    /// Where the brokers say that they are, as `host:port`: clients go on to there, whatever they asked first.
+    pub fn advertised(&self) -> &[String] {
+        &self.advertised
     }
 
     /// How many partitions the topic has; `None` if there is no such topic.
@@ -205,7 +242,7 @@ impl Topics {
             }
             if heard_at.elapsed() > SILENCE_MAX {
                 let silence = SILENCE_MAX.as_secs();
-                return Err(Unread(format!(
+                return Err(Unread::new(format!(
                     "topic {topic} on {}: no message came for {silence} s{trouble}; see that the brokers are up and that this \
                      user may read the topic, then run it again",
                     self.brokers
@@ -224,7 +261,7 @@ impl Topics {
     }
 
     fn created_anew(&self, topic: &str, number: i32, is: i64, was: i64) -> Unread {
-        Unread(format!(
+        Unread::new(format!(
             "topic {topic} on {}: partition {number} is at offset {is}, and was at {was} a moment ago: it was deleted and \
              created again, or cut; run it again",
             self.brokers
@@ -232,7 +269,10 @@ impl Topics {
     }
 
     fn unread(&self, topic: &str, error: &KafkaError) -> Unread {
-        Unread(format!("topic {topic} on {}: {error}; run it again when the broker answers", self.brokers))
+        Unread::new(format!(
+            "topic {topic} on {}: {error}; run it again when the broker answers",
+            self.brokers
+        ))
     }
 }
 
@@ -241,13 +281,6 @@ pub(crate) fn push(chunk: &mut Chunk, partition: Partition, message: &BorrowedMe
     let headers = kafka::headers(message);
     let timestamp_ms = message.timestamp().to_millis();
     chunk.push(partition, message.offset(), timestamp_ms, message.key(), message.payload(), headers);
-}
-
-impl Unread {
-    /// For another reason.
-    pub(crate) fn because(error: &impl std::fmt::Display) -> Self {
-        Self(error.to_string())
-    }
 }
 
 #[cfg(test)]

@@ -8,18 +8,18 @@ use super::server::size;
 use crate::settings::Consumer;
 
 /// Where the consumer's settings trust the server's commit log with more than it keeps, in words.
-pub(crate) fn warnings(ours: &Consumer, settings: &BTreeMap<String, String>) -> Vec<String> {
+pub fn warnings(ours: &Consumer, settings: &BTreeMap<String, String>) -> Vec<String> {
     let Consumer { durable_after, row_bytes_max, .. } = ours;
     let forgets = forgets(settings).filter(|needed| durable_after < needed).map(|needed| {
         format!(
             "consumer.durable_after is {durable_after:?}, this server's commit log needs {needed:?}: rows that it \
-             acknowledged and lost in a crash will not be written again"
+             acknowledged and lost in a crash will not be written again; set it to that"
         )
     });
     let exceeds = exceeds(*row_bytes_max, settings).map(|largest| {
         format!(
             "consumer.row_bytes_max is {row_bytes_max}, more than half of this server's max_mutation_size of {largest} \
-             bytes: a row that is too large for its commit log is tried for ever, and its partition waits"
+             bytes: a row that is too large for its commit log is tried for ever, and its partition waits; lower it"
         )
     });
     forgets.into_iter().chain(exceeds).collect()
