@@ -7,6 +7,7 @@ mod check;
 mod completions;
 mod dead_letters;
 mod demo;
+mod doctor;
 mod exit;
 mod explain;
 mod pause;
@@ -31,6 +32,7 @@ Examples:
   tributary audit --since 1h      which messages of the last hour are not in their tables
   tributary explain weather:0:17  what became of one message, and why
   tributary tail weather          the last messages of a topic, and those that come
+  tributary doctor                what is wrong here, and what to do
   tributary completions bash      a script that lets the shell complete all of this";
 
 #[derive(Parser)]
@@ -67,6 +69,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Show the messages of a topic as they come
     Tail(tail::Arguments),
+    /// Find out what is wrong with settings, servers, routes and this machine, and what to do
+    Doctor(doctor::Arguments),
     /// Print a script that lets bash, zsh or fish complete this command
     Completions(completions::Arguments),
 }
@@ -91,6 +95,7 @@ fn main() -> ExitCode {
             Command::Audit(arguments) => audit::run(arguments).await,
             Command::Explain(arguments) => explain::run(arguments).await,
             Command::Tail(arguments) => tail::run(arguments).await,
+            Command::Doctor(arguments) => doctor::run(arguments).await,
             Command::Completions(arguments) => completions::run(&arguments),
         }
     });

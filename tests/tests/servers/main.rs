@@ -8,6 +8,7 @@ mod csv;
 mod dashboard;
 mod datasets;
 mod dead_letters;
+mod doctor;
 mod errors;
 mod explain;
 mod faults;

@@ -1,6 +1,7 @@
 //! TLS, users and rights: who is let in, who is not and is told why, and what happens when rights are taken away.
 
 mod attempts;
+mod doctor;
 mod operator;
 mod scene;
 mod secrets;

@@ -1,0 +1,131 @@
+//! The ports that the containers take on this machine -> whether somebody else has them.
+
+use super::address::{Address, Reach};
+use super::finding::Finding;
+use super::wire::{Peer, Question};
+
+/// A port of docker-compose.yml.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Port {
+    number: u16,
+    of: &'static str,
+    question: Question,
+    /// The variable that moves it.
+    variable: &'static str,
+}
+
+const KAFKA: [Port; 2] = [
+    Port { number: 9092, of: "kafka", question: Question::Kafka, variable: "KAFKA_PORT" },
+    Port { number: 29092, of: "kafka", question: Question::Kafka, variable: "KAFKA_ALT_PORT" },
+];
+const CASSANDRA: Port =
+    Port { number: 9042, of: "cassandra", question: Question::Cql, variable: "CASSANDRA_PORT" };
+const DASHBOARD: Port =
+    Port { number: 9000, of: "the dashboard", question: Question::Http, variable: "DASHBOARD_PORT" };
+/// What our page has in it, and no other does.
+const OUR_PAGE: &str = "tributary";
+
+/// Which ports matter: those of servers that the settings seek on this machine, but for the addresses that are looked at anyway.
+pub(super) fn of(brokers: &str, contact_points: &str) -> Vec<Port> {
+    let sought =
+        |list: &str| Address::all(list, 0).into_iter().flatten().filter(Address::is_here).collect::<Vec<_>>();
+    let (brokers, nodes) = (sought(brokers), sought(contact_points));
+    let mut ports = Vec::new();
+    if !brokers.is_empty() {
+        ports.extend(KAFKA);
+    }
+    if !nodes.is_empty() {
+        ports.push(CASSANDRA);
+    }
+    if !ports.is_empty() {
+        ports.push(DASHBOARD);
+    }
+    let looked_at = |port: &Port| brokers.iter().chain(&nodes).any(|address| address.port() == port.number);
+    ports.retain(|port| !looked_at(port));
+    ports
+}
+
+/// Knocks at all of them.
+pub(super) async fn observe(ports: Vec<Port>) -> Vec<(Port, Reach)> {
+    let reach =
+        |port: Port| async move { (port, Address::new("localhost", port.number).reach(port.question).await) };
+    let tasks: Vec<_> = ports.into_iter().map(|port| tokio::spawn(reach(port))).collect();
+    let mut reached = Vec::new();
+    for task in tasks {
+        // It neither panics nor is aborted.
+        reached.extend(task.await);
+    }
+    reached
+}
+
+/// Who has a port.
+pub(super) fn judge(port: Port, reach: &Reach) -> Finding {
+    let Port { number, of, question, variable } = port;
+    let what = format!("port {number} for {of}");
+    let peer = match reach {
+        Reach::NobodyListens => return Finding::ok(what, "free"),
+        Reach::Unresolved(why) | Reach::Unreachable(why) => return Finding::not_checked(what, why.as_str()),
+        Reach::Answered(peer) => peer,
+    };
+    let who = match peer {
+        Peer::Kafka(_) if question == Question::Kafka => return Finding::ok(what, "kafka has it"),
+        Peer::Cql if question == Question::Cql => return Finding::ok(what, "cassandra has it"),
+        Peer::Http(page) if question == Question::Http && page.to_lowercase().contains(OUR_PAGE) => {
+            return Finding::ok(what, "the dashboard has it");
+        }
+        // With TLS the servers themselves answer like this.
+        Peer::Tls | Peer::Closed if question != Question::Http => {
+            return Finding::not_checked(what, "whoever has it wants TLS, or does not answer strangers");
+        }
+        Peer::Kafka(_) => "Kafka has it",
+        Peer::Cql => "Cassandra has it",
+        Peer::Http(_) => "another web server has it",
+        Peer::Tls | Peer::Closed | Peer::Silent | Peer::Somebody | Peer::Other(_) => "another program has it",
+    };
+    Finding::warning(
+        what,
+        format!("{who}: docker compose cannot take it"),
+        format!("stop that, or set {variable} in .env to another port"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::State;
+    use super::*;
+
+    #[test]
+    fn ports_matter_where_servers_are_sought_on_this_machine() {
+        let numbers = |brokers: &str, nodes: &str| {
+            of(brokers, nodes).iter().map(|port| port.number).collect::<Vec<_>>()
+        };
+        assert_eq!(numbers("kafka:19092", "cassandra:9042"), [0_u16; 0]);
+        assert_eq!(numbers("localhost:9092", "cassandra:9042"), [29092, 9000]);
+        assert_eq!(numbers("localhost:9093", "127.0.0.1:9042"), [9092, 29092, 9000]);
+        assert_eq!(numbers("kafka:9092", "localhost:9999"), [9042, 9000]);
+    }
+
+    #[test]
+    fn whoever_else_has_a_port_is_named() {
+        let state = |port, peer| judge(port, &Reach::Answered(peer)).state;
+        assert_eq!(state(KAFKA[1], Peer::Kafka(vec![0])), State::Ok);
+        assert_eq!(state(CASSANDRA, Peer::Cql), State::Ok);
+        assert_eq!(
+            state(DASHBOARD, Peer::Http("HTTP/1.1 200 OK\r\n\r\n<title>Tributary</title>".to_owned())),
+            State::Ok
+        );
+        assert_eq!(
+            judge(DASHBOARD, &Reach::NobodyListens),
+            Finding::ok("port 9000 for the dashboard", "free")
+        );
+        assert_eq!(state(CASSANDRA, Peer::Closed), State::NotChecked);
+        let taken = judge(DASHBOARD, &Reach::Answered(Peer::Http("HTTP/1.1 200 OK\r\n\r\nminio".to_owned())));
+        assert_eq!((taken.state, taken.what.as_str()), (State::Warning, "port 9000 for the dashboard"));
+        assert!(
+            taken.says.contains("another web server") && taken.remedy.contains("DASHBOARD_PORT"),
+            "{taken:?}"
+        );
+        let taken = judge(KAFKA[0], &Reach::Answered(Peer::Cql));
+        assert!(taken.says.contains("Cassandra has it") && taken.remedy.contains("KAFKA_PORT"), "{taken:?}");
+    }
+}
