@@ -152,7 +152,7 @@ impl Topics {
         }
         let found = self.consumer.offsets_for_times(list, patience).map_err(|error| {
             let reason = Cluster::reason(&self.consumer).unwrap_or_else(|| error.to_string());
-            Unread(format!("kafka at {} does not answer: {reason}", self.brokers))
+            Unread::new(format!("kafka at {} does not answer: {reason}", self.brokers))
         })?;
         let mut ends: BTreeMap<&str, BTreeMap<i32, i64>> = BTreeMap::new();
         for (topic, partition, offset) in found.elements().iter().filter_map(|element| {

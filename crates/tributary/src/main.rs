@@ -26,13 +26,13 @@ Examples:
   tributary demo --seconds 10     the same for ten seconds
   tributary status                who works, what flows, what waits
   tributary status --watch        the same, once a second
+  tributary tail weather          the last messages of a topic, and those that come
   tributary pause wikipedia       hold one producer, until tributary resume wikipedia
+  tributary doctor                what is wrong here, and what to do
   tributary check                 what is wrong with the routes, before the consumer starts
   tributary dead-letters list     which messages could not become rows, and why
   tributary audit --since 1h      which messages of the last hour are not in their tables
   tributary explain weather:0:17  what became of one message, and why
-  tributary tail weather          the last messages of a topic, and those that come
-  tributary doctor                what is wrong here, and what to do
   tributary completions bash      a script that lets the shell complete all of this";
 
 #[derive(Parser)]
@@ -55,10 +55,14 @@ enum Command {
     Demo(demo::Arguments),
     /// Show services, streams, rates, lag and dead letters on one screen
     Status(status::Arguments),
+    /// Show the messages of a topic as they come
+    Tail(tail::Arguments),
     /// Hold a producer until it is resumed; it keeps its place, and publishes nothing
     Pause(pause::Arguments),
     /// Let a paused producer go on
     Resume(pause::Arguments),
+    /// Find out what is wrong with settings, servers, routes and this machine, and what to do
+    Doctor(doctor::Arguments),
     /// Compare the routes with the live tables and topics, and try them on a sample of the messages
     Check(check::Arguments),
     /// See which messages could not become rows and why, replay them once that is mended, or give them up
@@ -67,10 +71,6 @@ enum Command {
     Audit(audit::Arguments),
     /// Show one message, what the routes make of it, and what is in the table
     Explain(explain::Arguments),
-    /// Show the messages of a topic as they come
-    Tail(tail::Arguments),
-    /// Find out what is wrong with settings, servers, routes and this machine, and what to do
-    Doctor(doctor::Arguments),
     /// Print a script that lets bash, zsh or fish complete this command
     Completions(completions::Arguments),
 }
@@ -88,14 +88,14 @@ fn main() -> ExitCode {
         match arguments.command {
             Command::Demo(arguments) => demo::run(arguments).await.map(|()| 0),
             Command::Status(arguments) => status::run(arguments).await,
+            Command::Tail(arguments) => tail::run(arguments).await,
             Command::Pause(arguments) => pause::run(arguments, true).await,
             Command::Resume(arguments) => pause::run(arguments, false).await,
+            Command::Doctor(arguments) => doctor::run(arguments).await,
             Command::Check(arguments) => check::run(arguments).await,
             Command::DeadLetters(arguments) => dead_letters::run(arguments).await,
             Command::Audit(arguments) => audit::run(arguments).await,
             Command::Explain(arguments) => explain::run(arguments).await,
-            Command::Tail(arguments) => tail::run(arguments).await,
-            Command::Doctor(arguments) => doctor::run(arguments).await,
             Command::Completions(arguments) => completions::run(&arguments),
         }
     });

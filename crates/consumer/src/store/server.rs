@@ -9,21 +9,6 @@ use scylla::value::CqlTimestamp;
 use super::{Store, WriteError, error};
 
 impl Store {
-    /// The version of the node that answers, such as `5.0.9`.
-    ///
-    /// # Errors
-    /// None answers.
-    pub async fn release_version(&self) -> Result<String, WriteError> {
-        let mut question = Statement::new("SELECT release_version FROM system.local");
-        question.set_consistency(Consistency::One);
-        let answer = self.session().query_unpaged(question, ()).await;
-        let answer = answer.map_err(|refused| error::of_execution(&refused))?;
-        let row =
-            answer.into_rows_result().map_err(|odd| WriteError::Failed(service::telemetry::chain(&odd)))?;
-        let row = row.single_row::<(String,)>();
-        row.map(|(version,)| version).map_err(|odd| WriteError::Failed(service::telemetry::chain(&odd)))
-    }
-
     /// `system_views.settings` of one node: names and values. Empty where the role may not read it, and on servers
     /// that have no such table.
     pub async fn server_settings(&self) -> BTreeMap<String, String> {
@@ -35,7 +20,7 @@ impl Store {
         rows.filter_map(Result::ok).filter_map(|(name, value)| Some((name, value?))).collect()
     }
 
-    /// The version of the node that answers, and its clock in milliseconds since 1970.
+    /// The version of the node that answers, such as `5.0.9`, and its clock in milliseconds since 1970.
     ///
     /// # Errors
     /// It does not answer.

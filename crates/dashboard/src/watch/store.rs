@@ -58,7 +58,7 @@ async fn look(
         connected.send_replace(Some(Arc::new(store)));
         return Ok(());
     };
-    let answer = tokio::time::timeout(PATIENCE, store.release_version()).await;
+    let answer = tokio::time::timeout(PATIENCE, store.version_and_clock()).await;
     let answer = match answer {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(format!("{points}: {error}")),
