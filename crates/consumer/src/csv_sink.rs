@@ -23,7 +23,7 @@ use crate::dead_letter::DeadLetters;
 use crate::decode::{Decoded, Decoder};
 use crate::message::{Chunk, Partition, Span};
 use crate::plan::Plan;
-use crate::progress::{Acknowledged, Progress};
+use crate::progress::Progress;
 use crate::receive::{Assignment, Control, Receiver};
 use crate::route::{Problem, Route, listed};
 use crate::rows::{CellValue, Rows};
@@ -204,7 +204,6 @@ impl CsvSink {
             let topic = &self.receiver.shared.topics[span.partition.topic];
             for (&id, file) in self.files.range_mut((span.partition, 0)..=(span.partition, usize::MAX)) {
                 let plan = &self.plans[id.1];
-                let mut appended = Acknowledged::default();
                 for place in span.messages.clone() {
                     let message = chunk.message(topic, span.partition.number, place);
                     // Another file of this partition was behind this one at the start.
@@ -215,7 +214,7 @@ impl CsvSink {
                     match self.decoder.decode(plan, &message, now_ms, &mut self.rows) {
                         Ok(Decoded::Row) => {
                             file.append(message.offset, message.timestamp_ms, fields(&self.rows))?;
-                            appended.row(message.timestamp_ms);
+                            self.progress.stored(span.partition, message.timestamp_ms, now_ms);
                         }
                         Ok(Decoded::Expired) => {
                             file.pass(message.offset, message.timestamp_ms);
@@ -228,7 +227,6 @@ impl CsvSink {
                         }
                     }
                 }
-                self.progress.stored(span.partition, appended, now_ms);
             }
         }
         Ok(None)

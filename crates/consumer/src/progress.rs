@@ -27,26 +27,6 @@ pub struct Totals {
     pub void: u64,
 }
 
-/// Rows that were acknowledged together, all of one partition.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Acknowledged {
-    rows: u64,
-    oldest_ms: Option<i64>,
-    newest_ms: Option<i64>,
-}
-
-impl Acknowledged {
-    /// One row more, and its message's timestamp in milliseconds since 1970.
-    pub fn row(&mut self, published_ms: Option<i64>) {
-        self.rows += 1;
-        self.newest_ms = self.newest_ms.max(published_ms);
-        self.oldest_ms = match (self.oldest_ms, published_ms) {
-            (Some(oldest), Some(published)) => Some(oldest.min(published)),
-            (oldest, published) => oldest.or(published),
-        };
-    }
-}
-
 /// The counters, by topic, and when they were last told.
 pub struct Progress {
     topics: Vec<Topic>,
@@ -66,7 +46,7 @@ struct Topic {
     /// The timestamp of the newest message that has a row.
     newest: Gauge,
     newest_ms: i64,
-    /// From a message's timestamp to its row's acknowledgement; of rows that are acknowledged together, the oldest.
+    /// From a message's timestamp to its row's acknowledgement.
     latency: Histogram,
 }
 
@@ -116,18 +96,18 @@ impl Progress {
         self.topics[partition.topic].read.increment(messages as u64);
     }
 
-    /// Rows were acknowledged, at `now_ms` since 1970.
-    pub fn stored(&mut self, partition: Partition, acknowledged: Acknowledged, now_ms: i64) {
-        let Acknowledged { rows, oldest_ms, newest_ms } = acknowledged;
-        self.totals.stored += rows;
+    /// A row was acknowledged, at `now_ms` since 1970, of a message of that timestamp.
+    pub fn stored(&mut self, partition: Partition, published_ms: Option<i64>, now_ms: i64) {
+        self.totals.stored += 1;
         let topic = &mut self.topics[partition.topic];
-        topic.stored.increment(rows);
-        if let Some(oldest_ms) = oldest_ms {
-            // A clock ahead of ours makes no row older than its message.
-            let waited_ms = u64::try_from(now_ms - oldest_ms).unwrap_or(0);
+        topic.stored.increment(1);
+        if let Some(published_ms) = published_ms {
+            topic.newest_ms = topic.newest_ms.max(published_ms);
+            // Timestamps are whole milliseconds: less cannot be told. Nor has a row been there before its message, as a
+            // clock ahead of ours would have it.
+            let waited_ms = u64::try_from(now_ms - published_ms).unwrap_or(0).max(1);
             topic.latency.record(Duration::from_millis(waited_ms));
         }
-        topic.newest_ms = topic.newest_ms.max(newest_ms.unwrap_or(0));
     }
 
     /// A message's row would have expired already.
@@ -225,14 +205,5 @@ mod tests {
         // The second partition is ahead of the end that was told last.
         let first = Lag { written: 10, durable: 40 };
         assert_eq!(lags, [first, Lag::default(), Lag::default()]);
-    }
-
-    #[test]
-    fn rows_of_one_acknowledgement_are_as_old_as_their_oldest_message() {
-        let mut acknowledged = Acknowledged::default();
-        for published_ms in [None, Some(5_000), Some(2_000), None, Some(7_000)] {
-            acknowledged.row(published_ms);
-        }
-        assert_eq!(acknowledged, Acknowledged { rows: 5, oldest_ms: Some(2_000), newest_ms: Some(7_000) });
     }
 }

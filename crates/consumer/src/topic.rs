@@ -24,8 +24,8 @@ use service::kafka::{self, Cluster};
 use crate::message::{Chunk, Partition};
 
 const PATIENCE: Duration = Duration::from_secs(10);
-/// A broker that delivers nothing for so long is away.
-const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// A broker that delivers nothing for so many times the patience with one answer is away.
+const SILENCES_MAX: u32 = 3;
 
 /// Offsets of each partition: the first, and one past the last.
 pub type Ranges = BTreeMap<i32, Range<i64>>;
@@ -60,6 +60,8 @@ pub struct Topics {
     /// `host:port`, comma separated.
     brokers: String,
     advertised: Vec<String>,
+    /// How long one answer may take.
+    patience: Duration,
     partitions: BTreeMap<String, Vec<i32>>,
 }
 
@@ -105,7 +107,7 @@ impl Topics {
             (topic.name().to_owned(), numbers.collect())
         });
         let partitions = partitions.collect();
-        Ok(Self { consumer, brokers: settings.brokers.clone(), advertised, partitions })
+        Ok(Self { consumer, brokers: settings.brokers.clone(), advertised, patience, partitions })
     }
 
     /// Where the brokers say that they are, as `host:port`: clients go on to there, whatever they asked first.
@@ -130,39 +132,62 @@ impl Topics {
     pub fn ranges(&self, topic: &str) -> Result<Ranges, Unread> {
         let mut ranges = Ranges::new();
         for number in self.partitions.get(topic).into_iter().flatten() {
-            let asked = self.consumer.fetch_watermarks(topic, *number, PATIENCE);
+            let asked = self.consumer.fetch_watermarks(topic, *number, self.patience);
             let (low, high) = asked.map_err(|error| self.unread(topic, &error))?;
             ranges.insert(*number, low..high);
         }
         Ok(ranges)
     }
 
-    /// The end of each partition of all topics that are not Kafka's own, by one question to each broker; the topics and
-    /// partitions are those of the connection.
+    /// What each partition of all topics holds now that are not Kafka's own, by two questions to each broker. A topic of which
+    /// a partition does not tell, since it has no leader for instance, is left out.
     ///
     /// # Errors
-    /// The broker does not answer within that time.
-    pub fn ends(&self, patience: Duration) -> Result<BTreeMap<&str, BTreeMap<i32, i64>>, Unread> {
+    /// The broker does not answer.
+    pub fn all_ranges(&self) -> Result<BTreeMap<&str, Ranges>, Unread> {
+        let lows = self.edges(Offset::Beginning)?;
+        let mut all = BTreeMap::new();
+        for (topic, ends) in self.edges(Offset::End)? {
+            let low = |number: &i32| lows.get(topic).and_then(|lows| lows.get(number)).copied();
+            let ranges =
+                ends.iter().filter_map(|(number, end)| Some((*number, low(number)?..*end))).collect();
+            all.insert(topic, ranges);
+        }
+        Ok(all)
+    }
+
+    /// The ends alone, by one question to each broker; otherwise as [`Topics::all_ranges`].
+    ///
+    /// # Errors
+    /// The broker does not answer.
+    pub fn all_ends(&self) -> Result<BTreeMap<&str, BTreeMap<i32, i64>>, Unread> {
+        self.edges(Offset::End)
+    }
+
+    fn edges(&self, edge: Offset) -> Result<BTreeMap<&str, BTreeMap<i32, i64>>, Unread> {
         let mut list = TopicPartitionList::new();
         for topic in self.names() {
             for number in &self.partitions[topic] {
-                let added = list.add_partition_offset(topic, *number, Offset::End);
+                let added = list.add_partition_offset(topic, *number, edge);
                 added.map_err(|error| self.unread(topic, &error))?;
             }
         }
-        let found = self.consumer.offsets_for_times(list, patience).map_err(|error| {
+        let mut edges: BTreeMap<&str, BTreeMap<i32, i64>> = BTreeMap::new();
+        if list.count() == 0 {
+            return Ok(edges);
+        }
+        let found = self.consumer.offsets_for_times(list, self.patience).map_err(|error| {
             let reason = Cluster::reason(&self.consumer).unwrap_or_else(|| error.to_string());
             Unread::new(format!("kafka at {} does not answer: {reason}", self.brokers))
         })?;
-        let mut ends: BTreeMap<&str, BTreeMap<i32, i64>> = BTreeMap::new();
-        for (topic, partition, offset) in found.elements().iter().filter_map(|element| {
-            let (topic, _) = self.partitions.get_key_value(element.topic())?;
-            let Offset::Offset(offset) = element.offset() else { return None };
-            Some((topic.as_str(), element.partition(), offset))
-        }) {
-            ends.entry(topic).or_default().insert(partition, offset);
+        for element in found.elements() {
+            let Some((topic, _)) = self.partitions.get_key_value(element.topic()) else { continue };
+            if let (Ok(()), Offset::Offset(offset)) = (element.error(), element.offset()) {
+                edges.entry(topic).or_default().insert(element.partition(), offset);
+            }
         }
-        Ok(ends)
+        edges.retain(|topic, edges| edges.len() == self.partitions[*topic].len());
+        Ok(edges)
     }
 
     /// The first offset of each partition whose message is of this time or later, in milliseconds since 1970; the end where
@@ -176,8 +201,10 @@ impl Topics {
             let added = list.add_partition_offset(topic, *number, Offset::Offset(time_ms));
             added.map_err(|error| self.unread(topic, &error))?;
         }
-        let found =
-            self.consumer.offsets_for_times(list, PATIENCE).map_err(|error| self.unread(topic, &error))?;
+        let found = self
+            .consumer
+            .offsets_for_times(list, self.patience)
+            .map_err(|error| self.unread(topic, &error))?;
         let ends = self.ranges(topic)?;
         let mut offsets = BTreeMap::new();
         for element in found.elements() {
@@ -196,7 +223,7 @@ impl Topics {
     /// gone (by compaction, or markers of transactions) are passed over.
     ///
     /// # Errors
-    /// The broker delivers nothing for 30 s; or the topic ends before these offsets, or begins again below them, because it
+    /// The broker delivers nothing for 30 s, or three times the patience that it was connected with; or the topic ends before these offsets, or begins again below them, because it
     /// was deleted and created anew.
     pub fn read(
         &self,
@@ -240,8 +267,9 @@ impl Topics {
                 Some(Err(error)) => trouble = format!(": {error}"),
                 Some(Ok(_)) | None => {}
             }
-            if heard_at.elapsed() > SILENCE_MAX {
-                let silence = SILENCE_MAX.as_secs();
+            let silence_max = SILENCES_MAX * self.patience;
+            if heard_at.elapsed() > silence_max {
+                let silence = silence_max.as_secs();
                 return Err(Unread::new(format!(
                     "topic {topic} on {}: no message came for {silence} s{trouble}; see that the brokers are up and that this \
                      user may read the topic, then run it again",
@@ -255,7 +283,7 @@ impl Topics {
     // At the end of a partition nothing more comes. The last offsets may be markers of transactions, but are there.
     fn ends_behind(&self, topic: &str, number: i32, ranges: &Ranges) -> Result<(), Unread> {
         let Some(range) = ranges.get(&number) else { return Ok(()) };
-        let asked = self.consumer.fetch_watermarks(topic, number, PATIENCE);
+        let asked = self.consumer.fetch_watermarks(topic, number, self.patience);
         let (_, end) = asked.map_err(|error| self.unread(topic, &error))?;
         if end < range.end { Err(self.created_anew(topic, number, end, range.end)) } else { Ok(()) }
     }

@@ -27,8 +27,14 @@ export const live = {
   start() {
     connect();
     setInterval(() => {
-      if (Date.now() - heardAt > SILENT_AFTER) silent();
+      if (!document.hidden && Date.now() - heardAt > SILENT_AFTER) silent();
     }, 1000);
+    // A browser has six connections to a host: pages that nobody sees leave theirs to those that are seen.
+    document.addEventListener("visibilitychange", () => {
+      events.close();
+      heardAt = Date.now();
+      if (!document.hidden) connect();
+    });
   },
 };
 

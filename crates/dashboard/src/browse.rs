@@ -1,5 +1,6 @@
 //! What a person asks for -> read from Kafka and from the store at that moment. Bounded in number, bytes and time.
 
+pub(crate) mod cached;
 pub(crate) mod files;
 pub(crate) mod letters;
 pub(crate) mod pictures;
@@ -7,9 +8,11 @@ pub(crate) mod records;
 pub(crate) mod tables;
 pub(crate) mod topics;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use consumer::topic::{Topics, Unread};
 use serde::Serialize;
+use service::kafka;
 use tokio::sync::Semaphore;
 
 /// Why there is no answer; a page shows it in words.
@@ -25,26 +28,56 @@ pub(crate) enum BrowseError {
 
 /// How long a person waits at most.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// How long one answer of Kafka may take: less, so that its reason is told and not that it took long.
+const ANSWER_MAX: Duration = Duration::from_secs(3);
 /// Questions to Kafka at once: each has a client of its own.
 static CLIENTS: Semaphore = Semaphore::const_new(2);
 
-/// Runs what blocks, within [`PATIENCE`]. What does not end by then ends by itself later, and others wait for it.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, BrowseError> + Send + 'static,
+/// Asks Kafka by a client of its own, on a thread that may block. `work` is told when nobody waits any more.
+pub(crate) async fn ask_kafka<T: Send + 'static>(
+    settings: &kafka::Settings,
+    client: &'static str,
+    work: impl FnOnce(&Topics, Deadline) -> Result<T, BrowseError> + Send + 'static,
 ) -> Result<T, BrowseError> {
-    let within = async {
+    let settings = settings.clone();
+    let deadline = Deadline(Instant::now() + PATIENCE);
+    within(async {
         let permit =
             CLIENTS.acquire().await.map_err(|closed| BrowseError::Unavailable(closed.to_string()))?;
-        let worked = tokio::task::spawn_blocking(move || {
+        blocking(move || {
             let _held = permit;
-            work()
-        });
-        worked.await.map_err(|panicked| BrowseError::Unavailable(panicked.to_string()))?
-    };
-    match tokio::time::timeout(PATIENCE, within).await {
-        Ok(answer) => answer,
-        Err(_) => Err(BrowseError::Unavailable(format!("no answer within {} s", PATIENCE.as_secs()))),
+            let topics = Topics::connect_within(ANSWER_MAX, &settings, client);
+            work(&topics.map_err(|error| unavailable(&error))?, deadline)
+        })
+        .await
+    })
+    .await
+}
+
+/// When nobody waits any more.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline(Instant);
+
+impl Deadline {
+    fn is_over(self) -> bool {
+        Instant::now() >= self.0
     }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BrowseError> + Send + 'static,
+) -> Result<T, BrowseError> {
+    let worked = tokio::task::spawn_blocking(work).await;
+    worked.map_err(|panicked| BrowseError::Unavailable(panicked.to_string()))?
+}
+
+async fn within<T>(answer: impl Future<Output = Result<T, BrowseError>>) -> Result<T, BrowseError> {
+    let late = || BrowseError::Unavailable(format!("no answer within {} s", PATIENCE.as_secs()));
+    tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err(late()))
+}
+
+fn unavailable(error: &Unread) -> BrowseError {
+    BrowseError::Unavailable(error.to_string())
 }
 
 /// Bytes of one text that are shown.

@@ -8,6 +8,7 @@
 mod browse;
 pub mod client;
 mod history;
+mod http;
 mod metrics;
 mod pipeline;
 mod rates;
@@ -59,17 +60,21 @@ pub async fn run(settings: Settings, service: Service) -> anyhow::Result<()> {
         Sink::Cassandra => Tables::Cassandra(cassandra),
         Sink::Csv => Tables::Files(consumer.csv_dir),
     };
-    let listener = bind(dashboard.bind).await?;
+    let bind = dashboard.bind;
+    let listener = TcpListener::bind(bind)
+        .await
+        .with_context(|| format!("bind {bind}; dashboard.bind names another address"))?;
     info!(page = %format_args!("http://{}", listener.local_addr()?), "serving the page");
     service.health.green("page");
     serve(listener, Sources { dashboard, kafka, group: consumer.group, tables }, service.shutdown).await
 }
 
-/// Listens there; where the port is taken, on one of the next.
+/// Listens there; where the port is taken, on one of the next. Only for who tells the port: the operator's command, and the
+/// token that it sends, go to the port that is configured.
 ///
 /// # Errors
 /// None of them is free, or the address is not this machine's.
-pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+pub async fn bind_near(address: SocketAddr) -> anyhow::Result<TcpListener> {
     let last = address.port().saturating_add(if address.port() == 0 { 0 } else { PORTS_TRIED });
     for port in address.port()..=last {
         match TcpListener::bind((address.ip(), port)).await {

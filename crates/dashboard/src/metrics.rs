@@ -5,17 +5,16 @@
 //!
 //! Source: <https://prometheus.io/docs/instrumenting/exposition_formats/>
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// All samples of some instances of a service.
+/// All samples of an instance of a service, by name.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Metrics {
-    samples: Vec<Sample>,
+    samples: BTreeMap<String, Vec<Sample>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 struct Sample {
-    name: String,
     labels: Vec<(String, String)>,
     value: f64,
 }
@@ -27,19 +26,20 @@ impl Sample {
 }
 
 impl Metrics {
-    /// Takes in what one more instance says.
-    pub(crate) fn read(&mut self, text: &str) {
-        self.samples.extend(text.lines().filter_map(sample));
+    /// Reads the text.
+    pub(crate) fn read(text: &str) -> Self {
+        let mut samples: BTreeMap<String, Vec<Sample>> = BTreeMap::new();
+        for (name, sample) in text.lines().filter_map(sample) {
+            samples.entry(name).or_default().push(sample);
+        }
+        Self { samples }
     }
 
-    /// The sum over all instances; `None` where none has such a sample.
+    /// The sum of such samples; `None` where there is none.
     pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
-        self.values(name, labels).reduce(|one, other| one + other)
-    }
-
-    /// The greatest over all instances. Of a quantile it is a bound: that of all together is no greater.
-    pub(crate) fn max(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
-        self.values(name, labels).reduce(f64::max)
+        // An empty summary may say NaN.
+        let values = self.select(name, labels).map(|sample| sample.value).filter(|value| value.is_finite());
+        values.reduce(|one, other| one + other)
     }
 
     /// The values of one label where the others are as given, and the sample is not 0; each once, sorted.
@@ -48,20 +48,14 @@ impl Metrics {
         samples.filter_map(|sample| sample.label(label)).collect()
     }
 
-    fn values(&self, name: &str, labels: &[(&str, &str)]) -> impl Iterator<Item = f64> {
-        // An empty summary says NaN, or 0 in place of it.
-        self.select(name, labels).map(|sample| sample.value).filter(|value| value.is_finite())
-    }
-
     fn select(&self, name: &str, labels: &[(&str, &str)]) -> impl Iterator<Item = &Sample> {
-        self.samples.iter().filter(move |sample| {
-            sample.name == name && labels.iter().all(|(label, value)| sample.label(label) == Some(value))
-        })
+        let samples = self.samples.get(name).into_iter().flatten();
+        samples.filter(move |sample| labels.iter().all(|(label, value)| sample.label(label) == Some(value)))
     }
 }
 
 // `name{label="value",...} 1.5`, with a timestamp behind it or none.
-fn sample(line: &str) -> Option<Sample> {
+fn sample(line: &str) -> Option<(String, Sample)> {
     let line = line.trim();
     if line.starts_with('#') {
         return None;
@@ -84,7 +78,7 @@ fn sample(line: &str) -> Option<Sample> {
         }
     }
     let value = rest.split_whitespace().next()?.parse().ok()?;
-    Some(Sample { name: name.to_owned(), labels, value })
+    Some((name.to_owned(), Sample { labels, value }))
 }
 
 // Up to the closing quote, and what is behind it.
@@ -108,26 +102,20 @@ fn quoted(text: &str) -> Option<(String, &str)> {
 mod tests {
     use super::*;
 
-    fn read(texts: &[&str]) -> Metrics {
-        let mut metrics = Metrics::default();
-        texts.iter().for_each(|text| metrics.read(text));
-        metrics
-    }
-
     #[test]
-    fn samples_are_found_by_name_and_labels_over_all_instances() {
-        let first = "# TYPE stored counter\nstored{topic=\"a\",outcome=\"stored\"} 5\nstored{topic=\"b\"} 7 1700000000\n";
-        let metrics = read(&[first, "stored{topic=\"a\",outcome=\"stored\"} 2.5\n\nup 1\n"]);
-        assert_eq!(metrics.sum("stored", &[("topic", "a")]), Some(7.5));
+    fn samples_are_found_by_name_and_labels() {
+        let text = "# TYPE stored counter\nstored{topic=\"a\",outcome=\"stored\"} 5\nstored{topic=\"b\"} 7 1700000000\n\nup 1\n";
+        let metrics = Metrics::read(text);
+        assert_eq!(metrics.sum("stored", &[("topic", "a")]), Some(5.0));
+        assert_eq!(metrics.sum("stored", &[]), Some(12.0));
         assert_eq!(metrics.sum("stored", &[("topic", "a"), ("outcome", "expired")]), None);
-        assert_eq!(metrics.max("stored", &[]), Some(7.0));
         assert_eq!(metrics.sum("up", &[]), Some(1.0));
         assert_eq!(metrics.label_values("stored", "topic", &[]), BTreeSet::from(["a", "b"]));
     }
 
     #[test]
     fn a_label_may_hold_anything() {
-        let metrics = read(&["lag{topic=\"a \\\"b\\\"} \\\\ \\n, c=\\\"1\",kind=\"written\"} 3"]);
+        let metrics = Metrics::read("lag{topic=\"a \\\"b\\\"} \\\\ \\n, c=\\\"1\",kind=\"written\"} 3");
         assert_eq!(
             metrics.label_values("lag", "topic", &[("kind", "written")]),
             ["a \"b\"} \\ \n, c=\"1"].into()
@@ -136,7 +124,8 @@ mod tests {
 
     #[test]
     fn what_is_no_sample_is_passed_over() {
-        let metrics = read(&["lag{topic=\"a\nlag\nlag{} x\nlag{topic=} 1\nlag NaN\n}{\n\"\nlag{a=\"b\\"]);
+        let metrics =
+            Metrics::read("lag{topic=\"a\nlag\nlag{} x\nlag{topic=} 1\nlag NaN\n}{\n\"\nlag{a=\"b\\");
         assert_eq!(metrics.sum("lag", &[]), None);
     }
 
@@ -150,9 +139,9 @@ mod tests {
                 metrics::histogram!("wait_seconds", "topic" => hostile).record(f64::from(wait));
             });
         });
-        let metrics = read(&[&recorder.handle().render()]);
+        let metrics = Metrics::read(&recorder.handle().render());
         assert_eq!(metrics.sum("read_total", &[("topic", hostile)]), Some(3.0));
-        let p99 = metrics.max("wait_seconds", &[("topic", hostile), ("quantile", "0.99")]).unwrap();
+        let p99 = metrics.sum("wait_seconds", &[("topic", hostile), ("quantile", "0.99")]).unwrap();
         assert!((95.0..=100.0).contains(&p99), "{p99}");
     }
 }

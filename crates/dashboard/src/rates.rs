@@ -1,4 +1,4 @@
-//! A count that is looked at once a second -> how fast it grows.
+//! A count that is looked at about once a second -> how fast it grows.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -15,9 +15,13 @@ pub(crate) struct Rate {
 }
 
 impl Rate {
-    /// Takes in one look. A count that went back belongs to a service that was started anew: it begins again.
+    /// Takes in one look. A count that went back belongs to a service that was started anew, and what grew while nobody could
+    /// look grew at a rate that nobody knows: both begin again.
     pub(crate) fn look(&mut self, at: Instant, count: u64) {
-        if self.looks.back().is_some_and(|(_, last)| count < *last) {
+        let goes_on = |(last_at, last): &(Instant, u64)| {
+            count >= *last && at.saturating_duration_since(*last_at) < OVER
+        };
+        if !self.looks.back().is_some_and(goes_on) {
             self.looks.clear();
         }
         self.looks.push_back((at, count));
@@ -26,12 +30,13 @@ impl Rate {
         }
     }
 
-    /// Per second; `None` before the second look.
-    pub(crate) fn per_s(&self) -> Option<f64> {
+    /// Per second; `None` before the second look, and when the last is long ago.
+    pub(crate) fn per_s(&self, now: Instant) -> Option<f64> {
         let ((first_at, first), (last_at, last)) = (self.looks.front()?, self.looks.back()?);
         let seconds = last_at.saturating_duration_since(*first_at).as_secs_f64();
+        let is_recent = now.saturating_duration_since(*last_at) < OVER;
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-        (seconds > 0.0).then(|| (last - first) as f64 / seconds)
+        (seconds > 0.0 && is_recent).then(|| (last - first) as f64 / seconds)
     }
 }
 
@@ -39,13 +44,17 @@ impl Rate {
 mod tests {
     use super::*;
 
-    fn rate(looks: &[(u64, u64)]) -> Option<f64> {
+    fn rate_at(now: u64, looks: &[(u64, u64)]) -> Option<f64> {
         let start = Instant::now();
         let mut rate = Rate::default();
         for (second, count) in looks {
             rate.look(start + Duration::from_secs(*second), *count);
         }
-        rate.per_s()
+        rate.per_s(start + Duration::from_secs(now))
+    }
+
+    fn rate(looks: &[(u64, u64)]) -> Option<f64> {
+        rate_at(looks.last().map_or(0, |(second, _)| *second), looks)
     }
 
     #[test]
@@ -57,8 +66,11 @@ mod tests {
     }
 
     #[test]
-    fn a_look_that_came_late_is_no_burst() {
-        assert_eq!(rate(&[(0, 0), (1, 10), (11, 110)]), Some(10.0));
+    fn a_look_that_came_late_is_no_burst_and_one_that_was_missed_for_long_tells_nothing() {
+        assert_eq!(rate(&[(0, 0), (1, 10), (4, 40)]), Some(10.0));
+        assert_eq!(rate(&[(0, 0), (1, 10), (31, 150_000)]), None);
+        assert_eq!(rate(&[(0, 0), (1, 10), (31, 150_000), (32, 150_010)]), Some(10.0));
+        assert_eq!(rate_at(30, &[(0, 0), (1, 10)]), None);
     }
 
     #[test]

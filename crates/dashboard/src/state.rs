@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Sources;
 use crate::history::{History, Past, Range};
+use crate::http::Client;
 use crate::pipeline::Pipeline;
 use crate::watch::store::Tables;
 use crate::watch::{broker, services, store};
@@ -26,7 +27,7 @@ pub(crate) struct Shared {
     /// A connection, where the rows are in Cassandra and it has answered once.
     pub(crate) store: watch::Receiver<Option<Arc<Store>>>,
     /// Asks services.
-    pub(crate) client: services::Client,
+    pub(crate) client: Client,
     past: Mutex<Past>,
 }
 
@@ -52,7 +53,7 @@ pub(crate) fn start(sources: Sources, shutdown: &CancellationToken) -> Arc<Share
     let shared = Arc::new(Shared {
         snapshot,
         store: connection,
-        client: services::client(),
+        client: Client::new(),
         past: Mutex::new(Past::new()),
         sources,
     });
@@ -94,17 +95,17 @@ async fn collect(
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
-            Some((name, look)) = services.recv() => pipeline.looked(&name, look),
+            Some((name, look)) = services.recv() => pipeline.looked(&name, look, Instant::now(), Utc::now()),
             Some(looked) = ends.recv() => match looked {
                 Ok(found) => {
                     pipeline.broker.answered(Instant::now(), Utc::now());
-                    pipeline.ends = found;
+                    pipeline.published(&found, Instant::now());
                 }
-                Err(error) => pipeline.broker.failed(error, Utc::now()),
+                Err(error) => pipeline.broker.failed(error),
             },
             Some(looked) = store.recv() => match looked {
                 Ok(()) => pipeline.store.answered(Instant::now(), Utc::now()),
-                Err(error) => pipeline.store.failed(error, Utc::now()),
+                Err(error) => pipeline.store.failed(error),
             },
             _ = ticks.tick() => {
                 let (text, snapshot) = json(&mut pipeline);

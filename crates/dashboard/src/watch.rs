@@ -5,4 +5,4 @@ mod link;
 pub(crate) mod services;
 pub(crate) mod store;
 
-pub(crate) use link::Link;
+pub(crate) use link::{Link, SILENCE_MAX};

@@ -4,7 +4,9 @@ mod assets;
 mod control;
 mod guard;
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
@@ -15,10 +17,11 @@ use axum::{Router, middleware};
 use futures::stream::{self, Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::convert::Infallible;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::Sources;
+use crate::browse::cached::Cached;
 use crate::browse::{BrowseError, letters, pictures, records, tables, topics};
 use crate::history::Range;
 use crate::state::Shared;
@@ -26,10 +29,22 @@ use crate::state::Shared;
 const LIMIT: usize = 100;
 const LIMIT_MAX: usize = 500;
 
+/// How long a viewer who does not read may keep the process at its end.
+const DRAIN_MAX: Duration = Duration::from_secs(3);
+
 #[derive(Clone)]
 struct App {
     shared: Arc<Shared>,
+    answers: Arc<Answers>,
     shutdown: CancellationToken,
+}
+
+/// What many viewers ask for again and again.
+#[derive(Default)]
+struct Answers {
+    topics: Cached,
+    letters: Cached,
+    pictures: Cached,
 }
 
 /// Serves until `shutdown`.
@@ -41,9 +56,17 @@ pub(crate) async fn serve(
     shared: Arc<Shared>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let app = App { shared, shutdown: shutdown.clone() };
-    let served = axum::serve(listener, router(app)).with_graceful_shutdown(shutdown.cancelled_owned());
-    Ok(served.await?)
+    let app = App { shared, answers: Arc::default(), shutdown: shutdown.clone() };
+    let served =
+        axum::serve(listener, router(app)).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let deadline = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(DRAIN_MAX).await;
+    };
+    tokio::select! {
+        served = served => Ok(served?),
+        () = deadline => Ok(()),
+    }
 }
 
 fn router(app: App) -> Router {
@@ -92,8 +115,8 @@ async fn history(State(app): State<App>, Query(of): Query<Of>) -> impl IntoRespo
 }
 
 async fn all_topics(State(app): State<App>) -> Response {
-    let sources = &app.shared.sources;
-    answer(topics::overview(sources.kafka.clone(), sources.group.clone()).await)
+    let Sources { kafka, group, .. } = &app.shared.sources;
+    kept(app.answers.topics.get(topics::overview(kafka, group.clone())).await)
 }
 
 #[derive(Deserialize)]
@@ -116,7 +139,7 @@ async fn newest_records(
     Query(search): Query<Search>,
 ) -> Response {
     let (search, limit) = search.terms();
-    answer(records::newest(app.shared.sources.kafka.clone(), topic, search, limit).await)
+    answer(records::newest(&app.shared.sources.kafka, topic, search, limit).await)
 }
 
 #[derive(Serialize)]
@@ -125,37 +148,50 @@ struct TableOf {
     streams: Vec<String>,
 }
 
-// Those that the streams go into, as the page shows them.
 async fn all_tables(State(app): State<App>) -> Response {
+    answer(tables_of(&app))
+}
+
+// Those that the streams go into: no other is anybody's business here.
+fn tables_of(app: &App) -> Result<Vec<TableOf>, BrowseError> {
     let snapshot = serde_json::from_str::<crate::Snapshot>(&app.shared.snapshot.borrow());
-    let snapshot = snapshot.map_err(|odd| BrowseError::Unavailable(odd.to_string()));
-    answer(snapshot.map(|snapshot| {
-        let mut found: Vec<TableOf> = Vec::new();
-        for stream in snapshot.streams {
-            for name in stream.tables {
-                match found.iter_mut().find(|table| table.name == name) {
-                    Some(table) => table.streams.push(stream.name.clone()),
-                    None => found.push(TableOf { name, streams: vec![stream.name.clone()] }),
-                }
+    let snapshot = snapshot.map_err(|odd| BrowseError::Unavailable(odd.to_string()))?;
+    let mut found: Vec<TableOf> = Vec::new();
+    for stream in snapshot.streams {
+        for name in stream.tables {
+            match found.iter_mut().find(|table| table.name == name) {
+                Some(table) => table.streams.push(stream.name.clone()),
+                None => found.push(TableOf { name, streams: vec![stream.name.clone()] }),
             }
         }
-        found
-    }))
+    }
+    Ok(found)
 }
 
 async fn rows(State(app): State<App>, Path(table): Path<String>, Query(search): Query<Search>) -> Response {
     let (search, limit) = search.terms();
+    let known = tables_of(&app).is_ok_and(|tables| tables.iter().any(|known| known.name == table));
+    if !known {
+        return answer::<()>(Err(BrowseError::Unknown(format!("no route leads to a table {table}"))));
+    }
     let store = app.shared.store.borrow().clone();
     answer(tables::rows(&app.shared.sources.tables, store, table, search, limit).await)
 }
 
 async fn dead_letters(State(app): State<App>) -> Response {
-    let sources = &app.shared.sources;
-    answer(letters::of_group(sources.kafka.clone(), sources.group.clone()).await)
+    let Sources { kafka, group, .. } = &app.shared.sources;
+    kept(app.answers.letters.get(letters::of_group(kafka, group.clone())).await)
 }
 
 async fn drawn(State(app): State<App>) -> Response {
-    answer(pictures::draw(app.shared.sources.kafka.clone()).await)
+    kept(app.answers.pictures.get(pictures::draw(&app.shared.sources.kafka)).await)
+}
+
+fn kept(text: Result<Arc<str>, BrowseError>) -> Response {
+    match text {
+        Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text.to_string()).into_response(),
+        Err(error) => answer::<()>(Err(error)),
+    }
 }
 
 fn answer<T: Serialize>(found: Result<T, BrowseError>) -> Response {

@@ -72,6 +72,7 @@ fn router(app: &Arc<App>) -> Router {
     health.green("upstreams");
     let control = Router::new()
         .route("/health", get(|| async move { Json(health.report()) }))
+        .route("/metrics", get(|| async { "" }))
         .route("/faults", get(list_faults).post(add_fault).delete(clear_faults))
         .route("/requests", get(list_requests).delete(clear_requests));
     control.merge(upstreams).with_state(Arc::clone(app))

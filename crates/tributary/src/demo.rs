@@ -91,7 +91,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let broker = Broker::start()?;
     let ports = Ports {
         simulators: TcpListener::bind(("127.0.0.1", 0)).await.context("bind a port for the simulators")?,
-        page: dashboard::bind(settings.dashboard.bind).await?,
+        page: dashboard::bind_near(settings.dashboard.bind).await?,
     };
     say(screen::intro(&broker.address(), &ports, &settings, folder.path())?)?;
     let observer = Observer::new(&broker.settings(), folder.path())?;

@@ -60,7 +60,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
 }
 
 fn away(error: &ClientError) -> anyhow::Error {
-    Unavailable(format!("{error}; is it up? docker compose ps dashboard")).into()
+    Unavailable(format!("{error}; is it up? tributary doctor looks at everything by itself")).into()
 }
 
 fn code(snapshot: &Snapshot) -> i32 {
@@ -83,8 +83,12 @@ async fn watch(client: &Client) -> anyhow::Result<i32> {
             () = stop.cancelled() => return Ok(0),
             _ = ticks.tick() => {}
         }
+        let asked = tokio::select! {
+            () = stop.cancelled() => return Ok(0),
+            asked = client.snapshot() => asked,
+        };
         // A dashboard that is away for a while is no reason to end.
-        let text = match client.snapshot().await {
+        let text = match asked {
             Ok(snapshot) => screen::text(&snapshot, has_colours()),
             Err(error) => format!("{error}\n"),
         };

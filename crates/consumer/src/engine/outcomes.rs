@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use super::Engine;
 use crate::batch::{Batch, Origin};
 use crate::locked;
-use crate::progress::Acknowledged;
 use crate::store::WriteError;
 use crate::write::{Fate, STALE_AFTER, Written, write};
 
@@ -70,11 +69,9 @@ impl Engine {
         {
             let Origin { partition, span, .. } = run[0];
             self.ledger.settle(partition, span, u32::try_from(run.len()).unwrap_or(u32::MAX), now);
-            let mut acknowledged = Acknowledged::default();
             for origin in run {
-                acknowledged.row(origin.chunk.timestamp_ms(origin.place));
+                self.progress.stored(partition, origin.chunk.timestamp_ms(origin.place), now_ms);
             }
-            self.progress.stored(partition, acknowledged, now_ms);
         }
         self.batcher.recycle(batch);
         *locked(&self.write_trouble) = None;

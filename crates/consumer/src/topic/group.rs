@@ -2,7 +2,7 @@
 
 use rdkafka::consumer::Consumer;
 
-use super::{PATIENCE, Topics, Unread};
+use super::{Topics, Unread};
 
 /// A group as its coordinator describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Topics {
     /// # Errors
     /// The broker does not answer.
     pub fn group(&self, name: &str) -> Result<Option<Group>, Unread> {
-        let list = self.consumer.fetch_group_list(Some(name), PATIENCE);
+        let list = self.consumer.fetch_group_list(Some(name), self.patience);
         let list = list.map_err(|error| Unread::because(&error))?;
         let found = list.groups().iter().find(|group| group.name() == name && !group.state().is_empty());
         Ok(found.map(|group| Group {

@@ -10,8 +10,8 @@ use consumer::topic::Topics;
 use serde::Serialize;
 use service::kafka;
 
-use super::records::{connect, read};
-use super::{BrowseError, Text, blocking};
+use super::records::read;
+use super::{BrowseError, Deadline, Text, ask_kafka};
 
 const CLIENT: &str = "tributary-dashboard-dead-letters";
 /// Letters of one topic that are looked at, the newest.
@@ -57,14 +57,13 @@ struct Example {
 ///
 /// # Errors
 /// Kafka does not answer.
-pub(crate) async fn of_group(settings: kafka::Settings, group: String) -> Result<Letters, BrowseError> {
-    blocking(move || {
-        let topics = connect(&settings, CLIENT)?;
+pub(crate) async fn of_group(settings: &kafka::Settings, group: String) -> Result<Letters, BrowseError> {
+    ask_kafka(settings, CLIENT, move |topics, deadline| {
         let sources: Vec<String> =
             topics.names().filter(|name| name.ends_with(SUFFIX)).map(str::to_owned).collect();
         let mut all = Letters { letters: 0, truncated: false, causes: Vec::new() };
         for source in sources {
-            of_topic(&topics, &source, &group, &mut all)?;
+            of_topic(topics, &source, &group, deadline, &mut all)?;
         }
         all.causes
             .sort_by(|one, other| (Reverse(one.newest), &one.id).cmp(&(Reverse(other.newest), &other.id)));
@@ -73,10 +72,16 @@ pub(crate) async fn of_group(settings: kafka::Settings, group: String) -> Result
     .await
 }
 
-fn of_topic(topics: &Topics, source: &str, group: &str, all: &mut Letters) -> Result<(), BrowseError> {
+fn of_topic(
+    topics: &Topics,
+    source: &str,
+    group: &str,
+    deadline: Deadline,
+    all: &mut Letters,
+) -> Result<(), BrowseError> {
     let mut newest = Newest::default();
-    read(topics, source, LETTERS_MAX, |message| newest.take(message, source))?;
-    all.truncated |= newest.taken >= LETTERS_MAX;
+    // Compaction leaves fewer than so many offsets have.
+    all.truncated |= read(topics, source, LETTERS_MAX, deadline, |message| newest.take(message, source))?;
     let fold = &newest.fold;
     for (number, cause) in fold.causes.iter().enumerate().filter(|(_, cause)| cause.group == group) {
         let mut entries: Vec<(i32, &Entry)> = fold
@@ -118,7 +123,6 @@ const KEPT_BYTES_MAX: usize = 4 << 20;
 #[derive(Default)]
 struct Newest {
     fold: Fold,
-    taken: usize,
     kept: VecDeque<(i32, i64, Example)>,
     kept_bytes: usize,
 }
@@ -126,7 +130,6 @@ struct Newest {
 impl Newest {
     fn take(&mut self, message: &rdkafka::message::BorrowedMessage<'_>, source: &str) {
         use rdkafka::message::Message as _;
-        self.taken += 1;
         let mut chunk = Chunk::default();
         let partition = Partition { topic: 0, number: message.partition() };
         let timestamp_ms = message.timestamp().to_millis();

@@ -6,15 +6,19 @@ use std::collections::BTreeMap;
 use datasets::{REGISTRY, companies, faker, random_user, weather, wikipedia};
 use rdkafka::message::Message as _;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use service::kafka;
 
-use super::records::{connect, read};
-use super::{BrowseError, blocking};
+use super::records::read;
+use super::{BrowseError, ask_kafka};
 
 const CLIENT: &str = "tributary-dashboard-pictures";
 /// The newest messages of each topic that the pictures are made of.
 const NEWEST: usize = 500;
+/// What no message of ours exceeds.
+const MESSAGE_BYTES_MAX: usize = 64 << 10;
+/// The fields that are drawn, of all datasets.
+const DRAWN: [&str; 7] = ["address", "bot", "city", "country", "observed_at", "temperature_kelvin", "wiki"];
 /// Bars of one picture.
 const BARS_MAX: usize = 12;
 
@@ -72,18 +76,20 @@ struct Country {
 ///
 /// # Errors
 /// Kafka does not answer.
-pub(crate) async fn draw(settings: kafka::Settings) -> Result<Pictures, BrowseError> {
-    blocking(move || {
-        let topics = connect(&settings, CLIENT)?;
+pub(crate) async fn draw(settings: &kafka::Settings) -> Result<Pictures, BrowseError> {
+    ask_kafka(settings, CLIENT, |topics, deadline| {
         let mut pictures = Pictures::default();
         for dataset in REGISTRY {
             let mut values: Vec<Value> = Vec::new();
-            let taken = read(&topics, dataset.topic, NEWEST, |message| {
-                values.extend(message.payload().and_then(|payload| serde_json::from_slice(payload).ok()));
+            let taken = read(topics, dataset.topic, NEWEST, deadline, |message| {
+                let payload = message.payload().filter(|payload| payload.len() <= MESSAGE_BYTES_MAX);
+                let value =
+                    payload.and_then(|payload| serde_json::from_slice::<Map<String, Value>>(payload).ok());
+                values.extend(value.map(drawn));
             });
             match taken {
-                Ok(()) if values.is_empty() => {}
-                Ok(()) => pictures.add(dataset.name, &values),
+                Ok(_) if values.is_empty() => {}
+                Ok(_) => pictures.add(dataset.name, &values),
                 // A topic that is not there yet is no reason to draw nothing.
                 Err(BrowseError::Unknown(_)) => {}
                 Err(error) => return Err(error),
@@ -92,6 +98,12 @@ pub(crate) async fn draw(settings: kafka::Settings) -> Result<Pictures, BrowseEr
         Ok(pictures)
     })
     .await
+}
+
+// What is drawn of a message: the rest, whatever it is, is not kept.
+fn drawn(mut value: Map<String, Value>) -> Value {
+    value.retain(|name, value| DRAWN.contains(&name.as_str()) && !value.is_array() && !value.is_object());
+    Value::Object(value)
 }
 
 impl Pictures {
@@ -198,6 +210,14 @@ mod tests {
         pictures.add("random-user", &[json!({"address": "12 Main St, Cusco, Cusco, Peru"}), json!({})]);
         let drawn = pictures.random_user.unwrap();
         assert_eq!((drawn.of, drawn.countries), (2, vec![Country { country: "Peru".to_owned(), count: 1 }]));
+    }
+
+    #[test]
+    fn of_a_message_only_what_is_drawn_is_kept() {
+        let Value::Object(value) = json!({"wiki": "enwiki", "bot": true, "title": "x", "city": ["x"]}) else {
+            panic!()
+        };
+        assert_eq!(drawn(value), json!({"wiki": "enwiki", "bot": true}));
     }
 
     #[test]

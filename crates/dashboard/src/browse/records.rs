@@ -4,15 +4,17 @@ use std::cmp::Reverse;
 use std::ops::ControlFlow;
 
 use chrono::{DateTime, Utc};
-use consumer::topic::{Ranges, Topics, Unread};
+use consumer::topic::{Ranges, Topics};
 use rdkafka::message::Message as _;
 use serde::Serialize;
 use service::kafka;
 
-use super::{BrowseError, Text, blocking, contains};
+use super::{BrowseError, Deadline, Text, ask_kafka, contains, unavailable};
 
 /// Messages that are looked through for a search.
 const SEARCHED_MAX: usize = 1_000;
+/// Headers of one that are shown.
+const HEADERS_MAX: usize = 50;
 const CLIENT: &str = "tributary-dashboard-records";
 
 /// The newest messages of a topic, the newest first.
@@ -43,56 +45,82 @@ struct Record {
 /// # Errors
 /// There is no such topic, or Kafka does not answer.
 pub(crate) async fn newest(
-    settings: kafka::Settings,
+    settings: &kafka::Settings,
     topic: String,
     search: String,
     limit: usize,
 ) -> Result<Records, BrowseError> {
-    blocking(move || {
-        let topics = connect(&settings, CLIENT)?;
+    ask_kafka(settings, CLIENT, move |topics, deadline| {
         let look_through = if search.is_empty() { limit } else { SEARCHED_MAX };
-        let mut records = Vec::new();
+        let mut found = Found { records: Vec::new(), limit };
         let mut searched = 0;
-        read(&topics, &topic, look_through, |message| {
+        read(topics, &topic, look_through, deadline, |message| {
             searched += 1;
             let record = Record::of(message);
             if record.contains(&search) {
-                records.push(record);
+                found.push(record);
             }
         })?;
-        records.sort_by_key(|record| Reverse((record.at, record.offset)));
-        records.truncate(limit);
-        Ok(Records { topic, searched, records })
+        Ok(Records { topic, searched, records: found.newest() })
     })
     .await
 }
 
-/// A client for one question.
-pub(super) fn connect(settings: &kafka::Settings, client: &str) -> Result<Topics, BrowseError> {
-    Topics::connect(settings, client).map_err(|error| unavailable(&error))
+/// The newest records of those that were found; of more than twice as many the older ones are dropped.
+struct Found {
+    records: Vec<Record>,
+    limit: usize,
 }
 
-pub(super) fn unavailable(error: &Unread) -> BrowseError {
-    BrowseError::Unavailable(error.to_string())
+impl Found {
+    fn push(&mut self, record: Record) {
+        self.records.push(record);
+        if self.records.len() > 2 * self.limit {
+            self.cut();
+        }
+    }
+
+    fn cut(&mut self) {
+        self.records.sort_by_key(|record| Reverse((record.at, record.offset)));
+        self.records.truncate(self.limit);
+    }
+
+    fn newest(mut self) -> Vec<Record> {
+        self.cut();
+        self.records
+    }
 }
 
-/// Hands over about that many of the newest messages: as many of each partition, fewer where it has no more.
+/// Hands over about that many of the newest messages: as many of each partition, fewer where it has no more. Returns whether
+/// there are older ones.
 pub(super) fn read(
     topics: &Topics,
     topic: &str,
     newest: usize,
+    deadline: Deadline,
     mut take: impl FnMut(&rdkafka::message::BorrowedMessage<'_>),
-) -> Result<(), BrowseError> {
-    let mut ranges = topics.ranges(topic).map_err(|error| unavailable(&error))?;
-    if ranges.is_empty() {
+) -> Result<bool, BrowseError> {
+    // Kafka's own topics are nobody's records.
+    if !topics.names().any(|known| known == topic) {
         return Err(BrowseError::Unknown(format!("there is no topic {topic}")));
     }
+    let all = topics.ranges(topic).map_err(|error| unavailable(&error))?;
+    let mut ranges = all.clone();
     last(&mut ranges, newest);
+    let mut over = false;
     let taken = topics.read(topic, &ranges, |message| {
+        over = deadline.is_over();
+        if over {
+            return ControlFlow::Break(());
+        }
         take(message);
         ControlFlow::Continue(())
     });
-    taken.map_err(|error| unavailable(&error))
+    taken.map_err(|error| unavailable(&error))?;
+    if over {
+        return Err(BrowseError::Unavailable(format!("reading topic {topic} takes too long")));
+    }
+    Ok(ranges != all)
 }
 
 // Shared out evenly, and what a small partition leaves goes to the others.
@@ -116,6 +144,7 @@ impl Record {
         let value = message.payload().map(Text::of);
         let text = |bytes: &[u8]| Text::of(bytes).text;
         let headers = kafka::headers(message)
+            .take(HEADERS_MAX)
             .map(|(name, value)| (text(name), value.map_or_else(String::new, text)))
             .collect();
         Self {

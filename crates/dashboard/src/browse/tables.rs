@@ -7,11 +7,13 @@ use consumer::store::{Store, WriteError};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{BrowseError, PATIENCE, contains, files};
+use super::{BrowseError, blocking, contains, files, within};
 use crate::watch::store::Tables;
 
 /// Rows that are looked through for a search.
 const SEARCHED_MAX: usize = 1_000;
+/// Bytes of rows that are read.
+const SAMPLE_BYTES_MAX: usize = 4 << 20;
 
 /// Rows of a table.
 #[derive(Debug, Serialize)]
@@ -47,7 +49,7 @@ pub(crate) async fn rows(
     let mut rows = match tables {
         Tables::Files(folder) => {
             let folder = folder.clone();
-            super::blocking(move || files::rows(&folder, table, look_through)).await?
+            within(blocking(move || files::rows(&folder, table, look_through))).await?
         }
         Tables::Cassandra(settings) => {
             let store = store.ok_or_else(|| {
@@ -56,9 +58,7 @@ pub(crate) async fn rows(
                     settings.contact_points
                 ))
             })?;
-            let read = of_cassandra(&store, table, look_through);
-            let read = tokio::time::timeout(PATIENCE, read).await;
-            read.map_err(|_| BrowseError::Unavailable(format!("no answer within {} s", PATIENCE.as_secs())))??
+            within(of_cassandra(&store, table, look_through)).await?
         }
     };
     rows.searched = rows.rows.len();
@@ -72,8 +72,7 @@ async fn of_cassandra(store: &Store, table: String, limit: usize) -> Result<Rows
     let Some(known) = store.table(&table) else {
         return Err(BrowseError::Unknown(format!("there is no table {table}")));
     };
-    let limit = i32::try_from(limit).unwrap_or(i32::MAX);
-    let sample = store.sample(&known, limit).await.map_err(unavailable)?;
+    let sample = store.sample(&known, limit, SAMPLE_BYTES_MAX).await.map_err(unavailable)?;
     let columns: Vec<Column> = known
         .columns
         .iter()

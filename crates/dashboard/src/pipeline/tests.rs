@@ -2,6 +2,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::metrics::Metrics;
+use crate::snapshot::Part;
 use crate::watch::services::Instance;
 
 fn address(name: &str) -> Address {
@@ -12,10 +14,28 @@ fn part(name: &str, state: State, reason: &str, since: DateTime<Utc>) -> Part {
     Part { name: name.to_owned(), state, reason: reason.to_owned(), since }
 }
 
+fn green() -> Vec<Part> {
+    vec![part("kafka", State::Green, "", DateTime::UNIX_EPOCH)]
+}
+
+fn instance(parts: Vec<Part>, text: &str) -> Instance {
+    Instance { parts, paused: Some(false), metrics: Metrics::read(text) }
+}
+
 fn look(parts: Vec<Part>, text: &str) -> Look {
-    let mut metrics = Metrics::default();
-    metrics.read(text);
-    Look { instances: vec![Instance { parts, paused: Some(false) }], metrics, trouble: None }
+    looks(&[(1, instance(parts, text))])
+}
+
+fn looks(instances: &[(u8, Instance)]) -> Look {
+    let at = |host: u8| ([10, 0, 0, host], 8080).into();
+    Look {
+        instances: instances.iter().map(|(host, found)| (at(*host), found.clone())).collect(),
+        trouble: None,
+    }
+}
+
+fn away(trouble: &str) -> Look {
+    Look { trouble: Some(trouble.to_owned()), ..Look::default() }
 }
 
 struct Scene {
@@ -27,16 +47,25 @@ impl Scene {
     fn new(services: &[&str]) -> Self {
         let start = (Instant::now(), DateTime::from_timestamp(1_800_000_000, 0).unwrap());
         let addresses: Vec<Address> = services.iter().map(|name| address(name)).collect();
-        let mut pipeline = Pipeline::new(&addresses, "cassandra", false, start.0, start.1);
-        pipeline.broker.answered(start.0, start.1);
-        pipeline.store.answered(start.0, start.1);
-        Self { pipeline, start }
+        Self { pipeline: Pipeline::new(&addresses, "cassandra", false, start.0, start.1), start }
     }
 
     fn now(&self, second: u64) -> (Instant, DateTime<Utc>) {
         (self.start.0 + Duration::from_secs(second), self.start.1 + Duration::from_secs(second))
     }
 
+    fn looked(&mut self, second: u64, name: &str, look: Look) {
+        let (at, now) = self.now(second);
+        self.pipeline.looked(name, look, at, now);
+    }
+
+    fn published(&mut self, second: u64, topic: &str, end: u64) {
+        let (at, now) = self.now(second);
+        self.pipeline.broker.answered(at, now);
+        self.pipeline.published(&Ends::from([(Arc::from(topic), end)]), at);
+    }
+
+    // The servers answer.
     fn at(&mut self, second: u64) -> Snapshot {
         let (at, now) = self.now(second);
         self.pipeline.broker.answered(at, now);
@@ -53,11 +82,19 @@ fn stream<'a>(snapshot: &'a Snapshot, name: &str) -> &'a Stream {
     snapshot.streams.iter().find(|stream| stream.name == name).unwrap()
 }
 
+fn stored(topic: &str, rows: u64) -> String {
+    format!(
+        "tributary_messages_total{{topic=\"{topic}\",outcome=\"stored\"}} {rows}
+tributary_lag_records{{topic=\"{topic}\",kind=\"written\"}} 3
+tributary_route_info{{topic=\"{topic}\",table=\"shop.{topic}\"}} 1\n"
+    )
+}
+
 #[test]
 fn services_stand_in_the_order_of_the_flow() {
     let mut scene = Scene::new(&["consumer", "weather", "upstreams"]);
     for name in ["consumer", "weather", "upstreams"] {
-        scene.pipeline.looked(name, look(Vec::new(), ""));
+        scene.looked(1, name, look(green(), ""));
     }
     let snapshot = scene.at(1);
     let names: Vec<&str> = snapshot.services.iter().map(|service| service.name.as_str()).collect();
@@ -67,26 +104,19 @@ fn services_stand_in_the_order_of_the_flow() {
 #[test]
 fn a_stream_tells_rates_lag_latency_and_age() {
     let mut scene = Scene::new(&["weather", "consumer"]);
-    let green = || vec![part("kafka", State::Green, "", DateTime::UNIX_EPOCH)];
-    scene.pipeline.looked(
-        "weather",
-        look(green(), "tributary_origin{dataset=\"weather\",origin=\"live\"} 0\ntributary_origin{dataset=\"weather\",origin=\"simulated\"} 1\ntributary_origin{dataset=\"faker\",origin=\"generated\"} 1"),
-    );
+    let origins = "tributary_origin{dataset=\"weather\",origin=\"live\"} 0
+tributary_origin{dataset=\"weather\",origin=\"simulated\"} 1
+tributary_origin{dataset=\"faker\",origin=\"generated\"} 1";
     for second in 0..=5_u64 {
-        let text = format!(
-            "tributary_messages_total{{topic=\"weather\",outcome=\"stored\"}} {}
-tributary_messages_total{{topic=\"weather\",outcome=\"dead_lettered\"}} 2
-tributary_lag_records{{topic=\"weather\",kind=\"written\"}} 3
-tributary_lag_records{{topic=\"weather\",kind=\"durable\"}} 40
-tributary_newest_row_timestamp_seconds{{topic=\"weather\"}} 1800000004.5
-tributary_end_to_end_seconds{{topic=\"weather\",quantile=\"0.5\"}} 0.0113
-tributary_end_to_end_seconds{{topic=\"weather\",quantile=\"0.99\"}} 0
-tributary_route_info{{topic=\"weather\",table=\"kafkapipeline.weatherreport\"}} 1",
-            100 + 4 * second
-        );
-        scene.pipeline.looked("consumer", look(green(), &text));
-        scene.pipeline.ends = Ends::from([(Arc::from("weather"), 1_000 + 10 * second)]);
-        scene.at(second);
+        scene.looked(second, "weather", look(green(), origins));
+        let text = stored("weather", 100 + 4 * second)
+            + "tributary_messages_total{topic=\"weather\",outcome=\"dead_lettered\"} 2
+tributary_lag_records{topic=\"weather\",kind=\"durable\"} 40
+tributary_newest_row_timestamp_seconds{topic=\"weather\"} 1800000004.5
+tributary_end_to_end_seconds{topic=\"weather\",quantile=\"0.5\"} 0.0113
+tributary_end_to_end_seconds{topic=\"weather\",quantile=\"0.99\"} 0";
+        scene.looked(second, "consumer", look(green(), &text));
+        scene.published(second, "weather", 1_000 + 10 * second);
     }
     let snapshot = scene.at(5);
     let weather = stream(&snapshot, "weather");
@@ -96,70 +126,124 @@ tributary_route_info{{topic=\"weather\",table=\"kafkapipeline.weatherreport\"}} 
         (Some(120), Some(4.0), Some(2))
     );
     assert_eq!((weather.lag_written, weather.lag_durable), (Some(3), Some(40)));
-    assert_eq!(
-        (weather.newest_row_age_s, weather.latency_p50_ms, weather.latency_p99_ms),
-        (Some(0.5), Some(11.3), None)
-    );
-    assert_eq!(
-        (weather.origin.as_deref(), weather.upstream.as_deref()),
-        (Some("simulated"), Some("api.openweathermap.org"))
-    );
-    assert_eq!(weather.tables, ["kafkapipeline.weatherreport"]);
+    assert_eq!(weather.newest_row_age_s, Some(0.5));
+    assert_eq!((weather.latency_p50_ms, weather.latency_p99_ms), (Some(11.3), None));
+    assert_eq!(weather.origin.as_deref(), Some("simulated"));
+    assert_eq!(weather.upstream.as_deref(), Some("api.openweathermap.org"));
+    assert_eq!(weather.tables, ["shop.weather"]);
     let faker = stream(&snapshot, "faker");
     assert_eq!((faker.published, faker.producer.as_deref(), faker.stored), (None, None, None));
 }
 
 #[test]
-fn a_topic_of_the_users_own_is_a_stream_without_a_producer() {
+fn a_topic_of_the_users_own_stays_while_the_consumer_is_away_and_its_lag_grows() {
     let mut scene = Scene::new(&["consumer"]);
-    let text = "tributary_route_info{topic=\"orders\",table=\"shop.orders\"} 1\ntributary_route_info{topic=\"orders\",table=\"shop.by_day\"} 1";
-    scene.pipeline.looked("consumer", look(Vec::new(), text));
-    let snapshot = scene.at(1);
+    scene.published(1, "orders", 100);
+    scene.looked(1, "consumer", look(green(), &stored("orders", 97)));
+    scene.published(2, "orders", 150);
+    assert_eq!(stream(&scene.at(2), "orders").lag_written, Some(3), "the consumer tells in a moment");
+    scene.looked(2, "consumer", away("consumer:8080 is not there"));
+    scene.published(9, "orders", 500);
+    let snapshot = scene.at(9);
     let orders = stream(&snapshot, "orders");
-    assert_eq!(orders.tables, ["shop.by_day", "shop.orders"]);
+    assert_eq!(
+        (orders.lag_written, orders.tables.as_slice()),
+        (Some(403), ["shop.orders".to_owned()].as_slice())
+    );
     assert_eq!((orders.producer.as_deref(), orders.upstream.as_deref()), (None, None));
+    assert_eq!((orders.state, orders.stored_per_s), (State::Red, None));
     assert_eq!(snapshot.streams.len(), REGISTRY.len() + 1);
+}
+
+#[test]
+fn an_instance_that_misses_one_look_is_no_burst() {
+    let mut scene = Scene::new(&["consumer"]);
+    let one = |second: u64| (1, instance(green(), &stored("orders", 1_000_000 + 5 * second)));
+    let two = |second: u64| (2, instance(green(), &stored("orders", 2_000_000 + 7 * second)));
+    for second in 0..4 {
+        scene.looked(second, "consumer", looks(&[one(second), two(second)]));
+    }
+    assert_eq!(stream(&scene.at(3), "orders").stored_per_s, Some(12.0));
+    scene.looked(4, "consumer", looks(&[one(4)]));
+    assert_eq!(stream(&scene.at(4), "orders").stored_per_s, Some(5.0));
+    for second in 5..7 {
+        scene.looked(second, "consumer", looks(&[one(second), two(second)]));
+    }
+    assert_eq!(stream(&scene.at(6), "orders").stored_per_s, Some(12.0));
+}
+
+#[test]
+fn a_broker_that_was_away_is_no_burst() {
+    let mut scene = Scene::new(&[]);
+    scene.published(0, "weather", 0);
+    scene.published(1, "weather", 5_000);
+    assert_eq!(stream(&scene.at(20), "weather").published_per_s, None);
+    scene.published(30, "weather", 150_000);
+    assert_eq!(stream(&scene.at(30), "weather").published_per_s, None);
+    scene.published(31, "weather", 155_000);
+    assert_eq!(stream(&scene.at(31), "weather").published_per_s, Some(5_000.0));
 }
 
 #[test]
 fn a_stream_is_as_red_as_the_worst_that_it_passes() {
     let mut scene = Scene::new(&["weather", "faker", "consumer"]);
     let since = scene.now(0).1;
-    scene.pipeline.looked("weather", look(vec![part("upstream", State::Red, "answers 429", since)], ""));
-    scene.pipeline.looked("faker", look(vec![part("kafka", State::Green, "", since)], ""));
-    scene.pipeline.looked("consumer", look(vec![part("kafka", State::Green, "", since)], ""));
+    scene.looked(1, "weather", look(vec![part("upstream", State::Red, "answers 429", since)], ""));
+    scene.looked(1, "faker", look(green(), ""));
+    scene.looked(1, "consumer", look(green(), ""));
     let snapshot = scene.at(1);
     assert_eq!(stream(&snapshot, "weather").reason, "weather: upstream: answers 429");
     assert_eq!(stream(&snapshot, "faker").state, State::Green);
-    let (at, now) = scene.now(2);
-    scene.pipeline.store.failed("connection refused".to_owned(), now);
+    for name in ["faker", "consumer"] {
+        scene.looked(6, name, look(green(), ""));
+    }
+    let (at, now) = scene.now(6);
     scene.pipeline.broker.answered(at, now);
+    scene.pipeline.store.failed("connection refused".to_owned());
     let snapshot = scene.pipeline.snapshot(at, now);
     let faker = stream(&snapshot, "faker");
     assert_eq!((faker.state, faker.reason.as_str()), (State::Red, "cassandra: connection refused"));
 }
 
 #[test]
-fn a_service_that_is_gone_is_red_since_it_was_missed_and_one_of_two_is_a_remark() {
+fn a_service_that_is_gone_is_red_since_it_answered_last() {
     let mut scene = Scene::new(&["consumer"]);
-    let began = scene.now(0).1;
-    let green = vec![part("kafka", State::Green, "", began)];
-    scene.pipeline.looked("consumer", look(green.clone(), ""));
-    assert_eq!(service(&scene.at(1), "consumer").since, began);
-    let trouble = Some("consumer:8080 does not answer: connection refused".to_owned());
-    scene.pipeline.looked("consumer", Look { trouble: trouble.clone(), ..look(green, "") });
-    assert_eq!(service(&scene.at(2), "consumer").state, State::Yellow);
-    scene.pipeline.looked("consumer", Look { trouble, ..Look::default() });
-    for second in [3, 4] {
+    scene.looked(1, "consumer", look(green(), ""));
+    assert_eq!(service(&scene.at(1), "consumer").since, DateTime::UNIX_EPOCH);
+    for second in [3, 5, 6] {
+        scene.looked(second, "consumer", away("consumer:8080 does not answer: connection refused"));
+    }
+    for second in [6, 7] {
         let snapshot = scene.at(second);
         let consumer = service(&snapshot, "consumer");
-        assert_eq!((consumer.state, consumer.since, consumer.instances), (State::Red, scene.now(3).1, 0));
+        assert_eq!((consumer.state, consumer.since, consumer.instances), (State::Red, scene.now(1).1, 0));
         assert!(consumer.reason.contains("refused"));
     }
 }
 
 #[test]
-fn nothing_is_said_of_a_service_before_the_first_look() {
+fn one_of_two_instances_that_is_gone_is_told_with_its_address() {
     let mut scene = Scene::new(&["consumer"]);
-    assert!(scene.at(0).services.iter().all(|service| service.name != "consumer"));
+    let both = [(1, instance(green(), "")), (2, instance(green(), ""))];
+    scene.looked(1, "consumer", looks(&both));
+    assert_eq!(service(&scene.at(1), "consumer").instances, 2);
+    // Its name has one address less, as Docker's name server tells it.
+    scene.looked(6, "consumer", looks(&both[..1]));
+    let snapshot = scene.at(6);
+    let consumer = service(&snapshot, "consumer");
+    assert_eq!((consumer.state, consumer.instances, consumer.since), (State::Yellow, 1, scene.now(1).1));
+    assert_eq!(consumer.reason, "1 of 2 instances do not answer any more: 10.0.0.2:8080");
+    scene.looked(400, "consumer", looks(&both[..1]));
+    assert_eq!(service(&scene.at(400), "consumer").state, State::Green);
+}
+
+#[test]
+fn nothing_is_said_of_who_could_not_answer_yet() {
+    let mut scene = Scene::new(&["consumer"]);
+    let (at, now) = scene.now(1);
+    let snapshot = scene.pipeline.snapshot(at, now);
+    let names: Vec<&str> = snapshot.services.iter().map(|service| service.name.as_str()).collect();
+    assert_eq!(names, ["dashboard"]);
+    let (at, now) = scene.now(5);
+    assert_eq!(scene.pipeline.snapshot(at, now).services.len(), 4);
 }

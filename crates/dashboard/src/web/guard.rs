@@ -4,7 +4,7 @@
 //! machine (DNS rebinding) could else read the data. Only names that are known are answered.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -14,10 +14,15 @@ use super::App;
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' data:; connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
 /// Refuses what was not asked of this host, and adds the headers.
 pub(super) async fn check(State(app): State<App>, request: Request, next: Next) -> Response {
     let host = host(request.headers());
-    let mut answer = if host.is_some_and(|host| is_known(host, &app.shared.sources.dashboard.hosts)) {
+    let is_known = host.is_some_and(|host| is_known(host, &app.shared.sources.dashboard.hosts));
+    let mut answer = if is_known && is_from_elsewhere(request.headers()) && request.uri().path() != "/" {
+        (StatusCode::FORBIDDEN, "not from another site\n").into_response()
+    } else if is_known {
         next.run(request).await
     } else {
         let words = "this name is not known to the dashboard; ask for http://127.0.0.1 or http://localhost, or add the name to \
@@ -44,6 +49,12 @@ pub(super) fn host(headers: &HeaderMap) -> Option<&str> {
         Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => name,
         _ => host,
     })
+}
+
+/// Whether a page of another site asks, as a browser says. It could not read the answer, and would cost the servers the question.
+pub(super) fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+    let site = headers.get(SEC_FETCH_SITE).map(|site| site.to_str().unwrap_or_default());
+    site.is_some_and(|site| !matches!(site, "same-origin" | "none"))
 }
 
 // An address is nobody's name: no rebinding leads there.

@@ -1,16 +1,17 @@
 use std::path::PathBuf;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{Method, Request, Response};
 use chrono::{DateTime, Utc};
 use http_body_util::{BodyExt, Empty};
+use hyper_util::client::legacy;
+use hyper_util::rt::TokioExecutor;
 use secrecy::SecretString;
 use service::{Health, http, kafka, telemetry};
 use tokio::sync::watch;
 
 use super::*;
 use crate::settings::{Address, Dashboard};
-use crate::watch::services;
 use crate::{Snapshot, Sources, Tables, state};
 
 const TOKEN: &str = "a token of some length";
@@ -61,7 +62,8 @@ impl Page {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        services::client().request(request.body(Empty::new()).unwrap()).await.unwrap().map(Body::new)
+        let client = legacy::Client::builder(TokioExecutor::new()).build_http();
+        client.request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap().map(Body::new)
     }
 
     async fn get(&self, path: &str) -> Response<Body> {
@@ -130,6 +132,10 @@ async fn every_answer_has_the_headers_and_unknown_hosts_get_none() {
     let answer = page.ask(Method::GET, "/api/snapshot", &[("host", "evil.example")]).await;
     assert_eq!(answer.status().as_u16(), 421);
     assert!(text(answer).await.contains("dashboard.hosts"));
+    for (site, status) in [("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)] {
+        let answer = page.ask(Method::GET, "/api/snapshot", &[("sec-fetch-site", site)]).await;
+        assert_eq!(answer.status().as_u16(), status, "{site}");
+    }
 }
 
 #[tokio::test]
@@ -140,7 +146,7 @@ async fn a_server_that_is_away_is_an_answer_in_words() {
     let answer = page.get("/api/topics").await;
     assert_eq!(answer.status().as_u16(), 503);
     let text = text(answer).await;
-    assert!(text.contains("\"error\""), "{text}");
+    assert!(text.contains("\"error\"") && text.contains("127.0.0.1:1 does not answer"), "{text}");
 }
 
 #[tokio::test]

@@ -98,7 +98,11 @@ impl Services {
         let consumer = Some(tokio::spawn(consumer::csv_sink::run(consume, routes, service)));
         let tables = Tables::Files(folder.to_owned());
         let sources = Sources { dashboard, kafka: kafka.clone(), group, tables };
-        tokio::spawn(dashboard::serve(ports.page, sources, CancellationToken::new()));
+        tokio::spawn(async move {
+            if let Err(error) = dashboard::serve(ports.page, sources, CancellationToken::new()).await {
+                tracing::warn!("the page is gone: {error:#}");
+            }
+        });
         Ok(Self { producers, paces, consumer, consumer_health, stop_producers, stop_consumer })
     }
 
