@@ -39,6 +39,7 @@ export const live = {
 };
 
 function connect() {
+  events?.close();
   events = new EventSource("/api/events");
   events.addEventListener("snapshot", (event) => hear(JSON.parse(event.data)));
   events.addEventListener("error", () => {
