@@ -58,6 +58,11 @@ impl Kind {
             Self::Wikipedia => Some(&datasets::wikipedia::DATASET),
         }
     }
+
+    /// The table that it fills, without its keyspace: the load of users is written by the route of random-user.
+    pub(crate) fn table(self) -> &'static str {
+        table(self.dataset().unwrap_or(&datasets::random_user::DATASET))
+    }
 }
 
 impl Feed {

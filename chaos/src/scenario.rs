@@ -1,6 +1,6 @@
 //! `scenarios/NAME.toml` -> what a run does: what flows, the servers' settings, and the steps of one cycle.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -152,7 +152,17 @@ impl Scenario {
         }
         let mut scenario: Self = scenario.try_into().with_context(|| path.display().to_string())?;
         scenario.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        scenario.check().with_context(|| path.display().to_string())?;
         Ok(scenario)
+    }
+
+    // Each table is compared with one topic: rows of another would look invented.
+    fn check(&self) -> Result<()> {
+        let mut tables = BTreeSet::new();
+        match self.feeds.iter().find(|feed| !tables.insert(feed.table())) {
+            Some(feed) => bail!("two feeds fill the table {}; leave one out", feed.table()),
+            None => Ok(()),
+        }
     }
 }
 
@@ -217,6 +227,14 @@ mod tests {
     // Whether the health turns red of it.
     fn is_fault(step: &Step) -> bool {
         matches!(step, Step::Kill(_) | Step::Freeze(_) | Step::Cut(_) | Step::EndedWithin(..) | Step::Cql(_))
+    }
+
+    #[test]
+    fn two_feeds_of_one_table_are_refused() {
+        let mut soak = Scenario::named("soak", Form::Long).unwrap();
+        soak.feeds.push(Kind::RandomUser);
+        let refused = soak.check().unwrap_err().to_string();
+        assert!(refused.contains("created_users"), "{refused}");
     }
 
     #[test]
