@@ -1,12 +1,12 @@
 // The tables that the streams fill, and the rows of one.
 
-import { ask, path, poll } from "../api.js";
-import { appendVisible, element, follow, said, scrollable, setText } from "../dom.js";
-import { UNKNOWN, beginning, count, plural } from "../format.js";
-import { notice, pageHead, panel, search, tableHead } from "../panel.js";
+import { path, poll } from "../api.js";
+import { appendVisible, element, follow, said, scrollable } from "../dom.js";
+import { finder } from "../finder.js";
+import { UNKNOWN, beginning } from "../format.js";
+import { notice, pageHead, panel, tableHead } from "../panel.js";
 
 const ASK_EVERY = 15000;
-const ROWS = 100;
 const CELL = 120;
 
 export function tablesView() {
@@ -35,38 +35,21 @@ function tableRow(table) {
 }
 
 export function tableView(name) {
-  const state = notice("Reading rows.");
-  const told = element("p", { class: "quiet small" });
   const place = element("div");
-  let sought = "";
-  let asking = new AbortController();
-
-  const load = async () => {
-    asking.abort();
-    asking = new AbortController();
-    const { signal } = asking;
-    try {
-      const answer = await ask(`${path("tables", name, "rows")}?search=${encodeURIComponent(sought)}&limit=${ROWS}`, { signal });
-      if (signal.aborted) return;
-      setText(told, `${plural(answer.rows.length, "row")}${sought === "" ? "" : " found"}; ${count(answer.searched)} were looked through.`);
-      state[answer.rows.length === 0 ? "say" : "clear"](sought === "" ? "The table is empty." : "None of them has this text.");
-      place.replaceChildren(rowsTable(name, answer));
-    } catch (error) {
-      if (!signal.aborted) state.fail(error, false);
-    }
-  };
-  load();
-
-  const find = search("Search the rows", (text) => {
-    sought = text;
-    load();
+  const rows = finder({
+    title: "Rows",
+    label: "Search the rows",
+    address: path("tables", name, "rows"),
+    found: "rows",
+    noun: "row",
+    empty: "The table is empty.",
+    place,
+    show: (answer) => place.replaceChildren(rowsTable(name, answer)),
   });
   return {
     title: name,
-    node: element("div", {},
-      pageHead(said(name), element("a", { href: "#/tables" }, "All tables")),
-      panel("Rows", element("div", { class: "tools" }, find, element("button", { type: "button", onclick: load }, "Read again")), told, state.node, place)),
-    close: () => asking.abort(),
+    node: element("div", {}, pageHead(said(name), element("a", { href: "#/tables" }, "All tables")), rows.node),
+    close: rows.close,
   };
 }
 

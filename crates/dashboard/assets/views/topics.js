@@ -1,13 +1,13 @@
 // Kafka's topics: partitions, offsets, the group that reads them; and the newest records of one.
 
-import { ask, path, poll } from "../api.js";
+import { path, poll } from "../api.js";
 import { element, follow, said, scrollable, setSaid, setText } from "../dom.js";
+import { finder } from "../finder.js";
 import { count, plural } from "../format.js";
 import { message } from "../message.js";
-import { notice, pageHead, panel, search, tableHead } from "../panel.js";
+import { notice, pageHead, panel, tableHead } from "../panel.js";
 
 const ASK_EVERY = 5000;
-const RECORDS = 100;
 
 const number = (title, explained) => ({ title, number: true, explained });
 
@@ -109,36 +109,18 @@ function partitionRow() {
 }
 
 function newestRecords(topic) {
-  const state = notice("Reading the newest records.");
-  const list = element("div", { class: "messages" });
-  const told = element("p", { class: "quiet small" });
-  let sought = "";
-  let asking = new AbortController();
-
-  const load = async () => {
-    asking.abort();
-    asking = new AbortController();
-    const { signal } = asking;
-    try {
-      const answer = await ask(`${path("topics", topic, "records")}?search=${encodeURIComponent(sought)}&limit=${RECORDS}`, { signal });
-      if (signal.aborted) return;
-      setText(told, `${plural(answer.records.length, "record")}${sought === "" ? "" : " found"}; the newest ${count(answer.searched)} were looked through.`);
-      state[answer.records.length === 0 ? "say" : "clear"](sought === "" ? "The topic is empty." : "None of them has this text.");
-      follow(list, answer.records, (record) => `${record.partition}:${record.offset}`, (record) => message({ ...record, place: `${record.partition}:${record.offset}` }));
-    } catch (error) {
-      if (!signal.aborted) state.fail(error, false);
-    }
-  };
-  load();
-
-  const find = search("Search the newest records", (text) => {
-    sought = text;
-    load();
+  const place = element("div", { class: "messages" });
+  const key = (record) => `${record.partition}:${record.offset}`;
+  return finder({
+    title: "Newest records",
+    label: "Search the newest records",
+    address: path("topics", topic, "records"),
+    found: "records",
+    noun: "record",
+    empty: "The topic is empty.",
+    place,
+    show: (answer) => follow(place, answer.records, key, (record) => message({ ...record, place: key(record) })),
   });
-  return {
-    node: panel("Newest records", element("div", { class: "tools" }, find, element("button", { type: "button", onclick: load }, "Read again")), told, state.node, list),
-    close: () => asking.abort(),
-  };
 }
 
 function difference(a, b) {

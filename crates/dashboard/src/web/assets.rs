@@ -16,6 +16,7 @@ const ASSETS: &[(&str, &[u8])] = assets![
     "charts.js",
     "colours.js",
     "dom.js",
+    "finder.js",
     "format.js",
     "history.js",
     "index.html",

@@ -3,7 +3,7 @@
 use consumer::audit::{Counts, Fault, Kind, Lost, Report, RouteReport};
 use serde::Serialize;
 
-use crate::print::{line, safe};
+use crate::print::{grouped, line, safe};
 
 /// Bytes of a detail or a key that are shown at most.
 const WORDS_MAX: usize = 400;
@@ -129,19 +129,6 @@ fn one_fault(text: &mut String, fault: &Fault) {
             safe(detail, WORDS_MAX)
         ),
     );
-}
-
-// 1234567 -> 1,234,567
-fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]

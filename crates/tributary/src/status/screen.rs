@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use dashboard::{ServiceState, Snapshot, Stream};
 use service::health::State;
 
-use crate::print::{counted, line, safe};
+use crate::print::{counted, grouped, line, safe};
 
 /// Bytes of a reason that are shown.
 const REASON_BYTES_MAX: usize = 200;
@@ -106,19 +106,6 @@ fn per_s(rate: f64) -> String {
     }
 }
 
-// 12345 -> 12,345
-fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 // 42 s, 3 min, 2 h, 5 d.
 fn span(seconds: f64) -> String {
     let (length, unit) = match seconds.max(0.0) {
@@ -194,7 +181,6 @@ mod tests {
 
     #[test]
     fn numbers_are_for_people() {
-        assert_eq!([0, 999, 1_000, 12_345_678].map(grouped), ["0", "999", "1,000", "12,345,678"]);
         assert_eq!([-5.0, 59.9, 60.0, 7_300.0, 90_000.0].map(span), ["0 s", "59 s", "1 min", "2 h", "1 d"]);
         assert_eq!([0.0, 0.3, 99.96, 5_000.4].map(per_s), ["0/s", "0.3/s", "100.0/s", "5000/s"]);
     }

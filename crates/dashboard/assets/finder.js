@@ -1,0 +1,47 @@
+// A question with a text to search for -> a panel of what is found. It is asked at once, for each text, and by a button.
+
+import { ask } from "./api.js";
+import { element, setText } from "./dom.js";
+import { count, plural } from "./format.js";
+import { notice, panel, search } from "./panel.js";
+
+const LIMIT = 100;
+
+/**
+ * { node, close }. The answer of `address` has what is found under the name `found`, each called a `noun`; `show(answer)` puts it
+ * into `place`. `empty` says that there is nothing at all.
+ */
+export function finder({ title, label, address, found, noun, empty, place, show }) {
+  const state = notice("Reading.");
+  const told = element("p", { class: "quiet small" });
+  let sought = "";
+  let asking = new AbortController();
+
+  const load = async () => {
+    // The newest question wins.
+    asking.abort();
+    asking = new AbortController();
+    const { signal } = asking;
+    try {
+      const answer = await ask(`${address}?search=${encodeURIComponent(sought)}&limit=${LIMIT}`, { signal });
+      if (signal.aborted) return;
+      const many = answer[found].length;
+      setText(told, `${plural(many, noun)}${sought === "" ? "" : " found"}; ${count(answer.searched)} were looked through.`);
+      state[many === 0 ? "say" : "clear"](sought === "" ? empty : "None of them has this text.");
+      show(answer);
+    } catch (error) {
+      if (!signal.aborted) state.fail(error, false);
+    }
+  };
+  load();
+
+  const find = search(label, (text) => {
+    sought = text;
+    load();
+  });
+  const again = element("button", { type: "button", onclick: load }, "Read again");
+  return {
+    node: panel(title, element("div", { class: "tools" }, find, again), told, state.node, place),
+    close: () => asking.abort(),
+  };
+}
