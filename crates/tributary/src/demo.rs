@@ -3,7 +3,7 @@
 //! The services are the libraries that production runs; only addresses and the sink differ. The count at the end
 //! believes none of them: published is what the topics' ends say, stored is what is in the files.
 
-mod broker;
+pub(crate) mod broker;
 mod files;
 mod flow;
 mod reckoning;

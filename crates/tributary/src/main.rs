@@ -10,6 +10,7 @@ mod demo;
 mod doctor;
 mod exit;
 mod explain;
+mod fetch;
 mod pause;
 mod print;
 mod settings;
@@ -28,6 +29,7 @@ Examples:
   tributary status --watch        the same, once a second
   tributary tail weather          the last messages of a topic, and those that come
   tributary pause wikipedia       hold one producer, until tributary resume wikipedia
+  tributary fetch weather         ask one upstream once, and publish what comes
   tributary doctor                what is wrong here, and what to do
   tributary check                 what is wrong with the routes, before the consumer starts
   tributary dead-letters list     which messages could not become rows, and why
@@ -61,6 +63,8 @@ enum Command {
     Pause(pause::Arguments),
     /// Let a paused producer go on
     Resume(pause::Arguments),
+    /// Ask a producer's upstream once, and publish what comes
+    Fetch(fetch::Arguments),
     /// Find out what is wrong with settings, servers, routes and this machine, and what to do
     Doctor(doctor::Arguments),
     /// Compare the routes with the live tables and topics, and try them on a sample of the messages
@@ -91,6 +95,7 @@ fn main() -> ExitCode {
             Command::Tail(arguments) => tail::run(arguments).await,
             Command::Pause(arguments) => pause::run(arguments, true).await,
             Command::Resume(arguments) => pause::run(arguments, false).await,
+            Command::Fetch(arguments) => fetch::run(arguments).await,
             Command::Doctor(arguments) => doctor::run(arguments).await,
             Command::Check(arguments) => check::run(arguments).await,
             Command::DeadLetters(arguments) => dead_letters::run(arguments).await,

@@ -21,14 +21,14 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The embedded broker; it ends with the process.
-pub(super) struct Broker {
+pub(crate) struct Broker {
     // Never torn down: that waits for its clients, and they for it.
     cluster: ManuallyDrop<MockCluster<'static, DefaultProducerContext>>,
 }
 
 impl Broker {
     /// Starts it and creates the topics: nobody can do that later, it knows no such request.
-    pub(super) fn start() -> anyhow::Result<Self> {
+    pub(crate) fn start() -> anyhow::Result<Self> {
         let cluster = MockCluster::new(BROKERS).context("start the embedded kafka broker")?;
         for dataset in REGISTRY {
             let create = |topic: &str, partitions| {
@@ -43,18 +43,18 @@ impl Broker {
     }
 
     /// Returns its `host:port`.
-    pub(super) fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         self.cluster.bootstrap_servers()
     }
 
     /// Returns what its clients need.
-    pub(super) fn settings(&self) -> kafka::Settings {
+    pub(crate) fn settings(&self) -> kafka::Settings {
         kafka::Settings { brokers: self.address(), ..kafka::Settings::default() }
     }
 }
 
 /// Returns how many partitions the dataset's topic has.
-pub(super) fn partitions(dataset: &Dataset) -> i32 {
+pub(crate) fn partitions(dataset: &Dataset) -> i32 {
     // A stream resumes from the last record of its one partition.
     if matches!(dataset.upstream, Upstream::Streamed { .. }) { 1 } else { 6 }
 }
@@ -64,14 +64,14 @@ fn dead_letter_topic(dataset: &Dataset) -> String {
 }
 
 /// Asks the broker what it has; blocks.
-pub(super) struct Topics {
+pub(crate) struct Topics {
     // Closing it can hang while the broker goes away.
     consumer: ManuallyDrop<BaseConsumer<Cluster>>,
 }
 
 impl Topics {
     /// A client of its own, which joins no group.
-    pub(super) fn new(settings: &kafka::Settings) -> anyhow::Result<Self> {
+    pub(crate) fn new(settings: &kafka::Settings) -> anyhow::Result<Self> {
         let mut config = settings.client("tributary-demo");
         config
             .set("group.id", "tributary-demo")
@@ -83,17 +83,17 @@ impl Topics {
     }
 
     /// Returns the first offset that is still there, and the end: how many records were ever published.
-    pub(super) fn watermarks(&self, dataset: &Dataset, partition: i32) -> anyhow::Result<(i64, i64)> {
+    pub(crate) fn watermarks(&self, dataset: &Dataset, partition: i32) -> anyhow::Result<(i64, i64)> {
         self.ask(dataset.topic, partition)
     }
 
     /// Returns how many dead letters were ever published, one that was sent twice counted twice.
-    pub(super) fn dead_letters_end(&self, dataset: &Dataset) -> anyhow::Result<i64> {
+    pub(crate) fn dead_letters_end(&self, dataset: &Dataset) -> anyhow::Result<i64> {
         Ok(self.ask(&dead_letter_topic(dataset), 0)?.1)
     }
 
     /// Reads the dead letters; returns partition and offset of the records that they stand for, each once.
-    pub(super) fn dead_letters(&self, dataset: &Dataset) -> anyhow::Result<BTreeSet<(i32, i64)>> {
+    pub(crate) fn dead_letters(&self, dataset: &Dataset) -> anyhow::Result<BTreeSet<(i32, i64)>> {
         let topic = dead_letter_topic(dataset);
         let (low, end) = self.ask(&topic, 0)?;
         let mut found = BTreeSet::new();
