@@ -10,18 +10,22 @@ pub(super) struct Port {
     number: u16,
     of: &'static str,
     question: Question,
-    /// The variable that moves it.
-    variable: &'static str,
+    /// What moves it.
+    moved_by: &'static str,
 }
 
 const KAFKA: [Port; 2] = [
-    Port { number: 9092, of: "kafka", question: Question::Kafka, variable: "KAFKA_PORT" },
-    Port { number: 29092, of: "kafka", question: Question::Kafka, variable: "KAFKA_ALT_PORT" },
+    Port { number: 9092, of: "kafka", question: Question::Kafka, moved_by: "KAFKA_PORT in .env" },
+    Port { number: 29092, of: "kafka", question: Question::Kafka, moved_by: "KAFKA_ALT_PORT in .env" },
 ];
 const CASSANDRA: Port =
-    Port { number: 9042, of: "cassandra", question: Question::Cql, variable: "CASSANDRA_PORT" };
-const DASHBOARD: Port =
-    Port { number: 9000, of: "the dashboard", question: Question::Http, variable: "DASHBOARD_PORT" };
+    Port { number: 9042, of: "cassandra", question: Question::Cql, moved_by: "CASSANDRA_PORT in .env" };
+const DASHBOARD: Port = Port {
+    number: 9000,
+    of: "the dashboard",
+    question: Question::Http,
+    moved_by: "TRIBUTARY__DASHBOARD__BIND",
+};
 /// What our page has in it, and no other does.
 const OUR_PAGE: &str = "tributary";
 
@@ -60,7 +64,7 @@ pub(super) async fn observe(ports: Vec<Port>) -> Vec<(Port, Reach)> {
 
 /// Who has a port.
 pub(super) fn judge(port: Port, reach: &Reach) -> Finding {
-    let Port { number, of, question, variable } = port;
+    let Port { number, of, question, moved_by } = port;
     let what = format!("port {number} for {of}");
     let peer = match reach {
         Reach::NobodyListens => return Finding::ok(what, "free"),
@@ -84,8 +88,8 @@ pub(super) fn judge(port: Port, reach: &Reach) -> Finding {
     };
     Finding::warning(
         what,
-        format!("{who}: docker compose cannot take it"),
-        format!("stop that, or set {variable} in .env to another port"),
+        format!("{who}: {of} cannot take it"),
+        format!("stop that, or set {moved_by} to another port"),
     )
 }
 
@@ -122,7 +126,7 @@ mod tests {
         let taken = judge(DASHBOARD, &Reach::Answered(Peer::Http("HTTP/1.1 200 OK\r\n\r\nminio".to_owned())));
         assert_eq!((taken.state, taken.what.as_str()), (State::Warning, "port 9000 for the dashboard"));
         assert!(
-            taken.says.contains("another web server") && taken.remedy.contains("DASHBOARD_PORT"),
+            taken.says.contains("another web server") && taken.remedy.contains("DASHBOARD__BIND"),
             "{taken:?}"
         );
         let taken = judge(KAFKA[0], &Reach::Answered(Peer::Cql));

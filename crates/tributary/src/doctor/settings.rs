@@ -41,6 +41,9 @@ pub(super) fn read(routes: Option<PathBuf>) -> (Usable, Vec<Finding>) {
     if let Err(error) = of_consumer("http") {
         told("settings [http]", &error);
     }
+    if let Err(error) = of_dashboard() {
+        told("settings [dashboard]", &error);
+    }
     for dataset in REGISTRY {
         if let Err(error) = of_producer(dataset) {
             told(&format!("settings of {}", dataset.name), &error);
@@ -54,6 +57,11 @@ pub(super) fn read(routes: Option<PathBuf>) -> (Usable, Vec<Finding>) {
 
 fn of_consumer(section: &str) -> Result<consumer::Settings, ConfigError> {
     load_only(|name| name == section)
+}
+
+fn of_dashboard() -> Result<(), ConfigError> {
+    let settings: dashboard::Settings = load_only(|name| name == "dashboard")?;
+    settings.dashboard.check()
 }
 
 fn of_producer(dataset: &datasets::Dataset) -> Result<(), ConfigError> {
