@@ -52,9 +52,12 @@ pub async fn check(settings: &Settings, sample: usize) -> Result<Report, Refused
     };
     let asked = asked.map_err(|error| error.to_string());
     let topics = asked.and_then(|asked| asked.map_err(|error| error.to_string())).map(Arc::new);
-    let mut report = compare(settings, store.as_ref(), topics.as_ref(), sample).await;
-    if let Ok(store) = &store {
-        let said = store.server_settings().await;
+    let said = match &store {
+        Ok(store) => store.server_settings().await,
+        Err(_) => BTreeMap::new(),
+    };
+    let mut report = compare(settings, store.as_ref(), &said, topics.as_ref(), sample).await;
+    if store.is_ok() {
         let warnings = commit_log::warnings(&settings.consumer, &said);
         report.warnings.extend(warnings.into_iter().map(Finding::general));
         report.warnings.sort();
@@ -62,10 +65,11 @@ pub async fn check(settings: &Settings, sample: usize) -> Result<Report, Refused
     Ok(report)
 }
 
-/// As [`check`], on servers that were asked already, or why they do not answer.
+/// As [`check`], on servers that were asked already, or why they do not answer; `said` is what Cassandra says of its settings.
 pub async fn compare(
     settings: &Settings,
     store: Result<&Store, &String>,
+    said: &BTreeMap<String, String>,
     topics: Result<&Arc<Topics>, &String>,
     sample: usize,
 ) -> Report {
@@ -85,6 +89,7 @@ pub async fn compare(
     };
     let mut planned = Vec::new();
     if let Ok(store) = store {
+        checking.report.thresholds = Thresholds::of(said);
         planned = checking.schema(store).await;
     }
     match topics {
@@ -111,7 +116,6 @@ struct Checking<'a> {
 impl Checking<'_> {
     // The plan of each route that fits, by the route's place.
     async fn schema(&mut self, store: &Store) -> Vec<Option<Plan>> {
-        self.report.thresholds = Thresholds::of(&store.server_settings().await);
         if store.table(PROBE_TABLE).is_none() {
             self.report.errors.push(Finding::general(format!(
                 "table {PROBE_TABLE} does not exist; apply cassandra/tables/durability_probe.cql"

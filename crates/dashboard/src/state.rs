@@ -10,20 +10,35 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::Sources;
 use crate::history::{History, Past, Range};
 use crate::http::Client;
 use crate::pipeline::Pipeline;
 use crate::watch::store::Tables;
 use crate::watch::{broker, services, store};
+use crate::{Snapshot, Sources};
 
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
+
+/// A snapshot, and the same as JSON, written once for all who listen.
+pub(crate) struct Told {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) json: String,
+}
+
+impl Told {
+    fn of(pipeline: &mut Pipeline) -> Arc<Self> {
+        let snapshot = pipeline.snapshot(Instant::now(), Utc::now());
+        let json = serde_json::to_string(&snapshot)
+            .expect("a snapshot has no map with odd keys and no writer that fails");
+        Arc::new(Self { snapshot, json })
+    }
+}
 
 /// What all requests share.
 pub(crate) struct Shared {
     pub(crate) sources: Sources,
-    /// The last snapshot as JSON, written once for all who listen.
-    pub(crate) snapshot: watch::Receiver<Arc<str>>,
+    /// The last snapshot.
+    pub(crate) told: watch::Receiver<Arc<Told>>,
     /// A connection, where the rows are in Cassandra and it has answered once.
     pub(crate) store: watch::Receiver<Option<Arc<Store>>>,
     /// Asks services.
@@ -47,11 +62,10 @@ pub(crate) fn start(sources: Sources, shutdown: &CancellationToken) -> Arc<Share
     let control = !sources.dashboard.token.expose_secret().is_empty();
     let mut pipeline =
         Pipeline::new(&sources.dashboard.services, store_name, control, Instant::now(), Utc::now());
-    let first = json(&mut pipeline).0;
-    let (snapshots, snapshot) = watch::channel(first);
+    let (snapshots, told) = watch::channel(Told::of(&mut pipeline));
     let (connected, connection) = watch::channel(None);
     let shared = Arc::new(Shared {
-        snapshot,
+        told,
         store: connection,
         client: Client::new(),
         past: Mutex::new(Past::new()),
@@ -64,7 +78,7 @@ pub(crate) fn start(sources: Sources, shutdown: &CancellationToken) -> Arc<Share
 async fn collect(
     shared: Arc<Shared>,
     mut pipeline: Pipeline,
-    snapshots: watch::Sender<Arc<str>>,
+    snapshots: watch::Sender<Arc<Told>>,
     connected: watch::Sender<Option<Arc<Store>>>,
     shutdown: CancellationToken,
 ) {
@@ -108,19 +122,12 @@ async fn collect(
                 Err(error) => pipeline.store.failed(error),
             },
             _ = ticks.tick() => {
-                let (text, snapshot) = json(&mut pipeline);
-                locked(&shared.past).push(&snapshot);
-                snapshots.send_replace(text);
+                let told = Told::of(&mut pipeline);
+                locked(&shared.past).push(&told.snapshot);
+                snapshots.send_replace(told);
             }
         }
     }
-}
-
-fn json(pipeline: &mut Pipeline) -> (Arc<str>, crate::Snapshot) {
-    let snapshot = pipeline.snapshot(Instant::now(), Utc::now());
-    let text = serde_json::to_string(&snapshot)
-        .expect("a snapshot has no map with odd keys and no writer that fails");
-    (text.into(), snapshot)
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -89,18 +89,18 @@ fn router(app: App) -> Router {
 }
 
 async fn snapshot(State(app): State<App>) -> impl IntoResponse {
-    let text = app.shared.snapshot.borrow().to_string();
+    let text = app.shared.told.borrow().json.clone();
     ([(header::CONTENT_TYPE, "application/json")], text)
 }
 
 async fn events(State(app): State<App>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let mut snapshots = app.shared.snapshot.clone();
+    let mut snapshots = app.shared.told.clone();
     // The first at once.
     snapshots.mark_changed();
     let events = stream::unfold(snapshots, |mut snapshots| async move {
         snapshots.changed().await.ok()?;
-        let text = Arc::clone(&snapshots.borrow_and_update());
-        Some((Ok(Event::default().event("snapshot").data(&*text)), snapshots))
+        let told = Arc::clone(&snapshots.borrow_and_update());
+        Some((Ok(Event::default().event("snapshot").data(&told.json)), snapshots))
     });
     Sse::new(events.take_until(app.shutdown.cancelled_owned())).keep_alive(KeepAlive::default())
 }
@@ -149,28 +149,27 @@ struct TableOf {
 }
 
 async fn all_tables(State(app): State<App>) -> Response {
-    answer(tables_of(&app))
+    Json(tables_of(&app)).into_response()
 }
 
 // Those that the streams go into: no other is anybody's business here.
-fn tables_of(app: &App) -> Result<Vec<TableOf>, BrowseError> {
-    let snapshot = serde_json::from_str::<crate::Snapshot>(&app.shared.snapshot.borrow());
-    let snapshot = snapshot.map_err(|odd| BrowseError::Unavailable(odd.to_string()))?;
+fn tables_of(app: &App) -> Vec<TableOf> {
+    let told = Arc::clone(&app.shared.told.borrow());
     let mut found: Vec<TableOf> = Vec::new();
-    for stream in snapshot.streams {
-        for name in stream.tables {
-            match found.iter_mut().find(|table| table.name == name) {
+    for stream in &told.snapshot.streams {
+        for name in &stream.tables {
+            match found.iter_mut().find(|table| table.name == *name) {
                 Some(table) => table.streams.push(stream.name.clone()),
-                None => found.push(TableOf { name, streams: vec![stream.name.clone()] }),
+                None => found.push(TableOf { name: name.clone(), streams: vec![stream.name.clone()] }),
             }
         }
     }
-    Ok(found)
+    found
 }
 
 async fn rows(State(app): State<App>, Path(table): Path<String>, Query(search): Query<Search>) -> Response {
     let (search, limit) = search.terms();
-    let known = tables_of(&app).is_ok_and(|tables| tables.iter().any(|known| known.name == table));
+    let known = tables_of(&app).iter().any(|known| known.name == table);
     if !known {
         return answer::<()>(Err(BrowseError::Unknown(format!("no route leads to a table {table}"))));
     }

@@ -136,7 +136,8 @@ async fn examine_routes(
     let topics = kafka.map_or_else(|| Err(absent()), kafka::Seen::topics);
     let store = cassandra.map_or_else(|| Err(absent()), cassandra::Seen::store);
     let settings = together(usable, consumer);
-    let compared = compare(&settings, store.as_ref().copied(), topics.as_ref().copied(), 0);
+    let said = cassandra.map(|seen| seen.settings().clone()).unwrap_or_default();
+    let compared = compare(&settings, store.as_ref().copied(), &said, topics.as_ref().copied(), 0);
     let Ok(report) = timeout_at(deadline, compared).await else {
         return vec![Finding::not_checked(
             "routes",

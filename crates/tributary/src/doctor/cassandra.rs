@@ -95,6 +95,11 @@ impl Seen {
         findings
     }
 
+    /// What the server says of its settings; empty where it does not.
+    pub(super) fn settings(&self) -> &BTreeMap<String, String> {
+        &self.settings
+    }
+
     /// The session that can ask for more; or why there is none.
     pub(super) fn store(&self) -> Result<&Store, String> {
         match &self.session {
