@@ -3,6 +3,7 @@
 //! Reads by explicit assignment: no group is joined, no offset is committed. Everything here blocks; the consumer itself
 //! reads by `receive`.
 
+mod advertised;
 mod commits;
 mod follow;
 mod group;
@@ -11,13 +12,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
+pub use advertised::advertised;
 pub use commits::Commit;
 pub use group::{Group, Member};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message as _};
-use rdkafka::metadata::MetadataBroker;
 use rdkafka::{Offset, TopicPartitionList};
 use service::kafka::{self, Cluster};
 
@@ -59,7 +60,6 @@ pub struct Topics {
     consumer: BaseConsumer<Cluster>,
     /// `host:port`, comma separated.
     brokers: String,
-    advertised: Vec<String>,
     /// How long one answer may take.
     patience: Duration,
     partitions: BTreeMap<String, Vec<i32>>,
@@ -100,19 +100,12 @@ impl Topics {
                 refused: consumer.context().refused().is_some(),
             }
         })?;
-        let address = |broker: &MetadataBroker| format!("{}:{}", broker.host(), broker.port());
-        let advertised = metadata.brokers().iter().map(address).collect();
         let partitions = metadata.topics().iter().map(|topic| {
             let numbers = topic.partitions().iter().map(rdkafka::metadata::MetadataPartition::id);
             (topic.name().to_owned(), numbers.collect())
         });
         let partitions = partitions.collect();
-        Ok(Self { consumer, brokers: settings.brokers.clone(), advertised, patience, partitions })
-    }
-
-    /// Where the brokers say that they are, as `host:port`: clients go on to there, whatever they asked first.
-    pub fn advertised(&self) -> &[String] {
-        &self.advertised
+        Ok(Self { consumer, brokers: settings.brokers.clone(), patience, partitions })
     }
 
     /// How many partitions the topic has; `None` if there is no such topic.

@@ -102,7 +102,6 @@ async fn an_address_is_wrong_in_its_own_way_and_the_rest_is_looked_at() {
     assert_eq!(found(&findings, &["cassandra", &world.brokers]).0, "wrong", "{text}");
 }
 
-#[ignore = "fails now and then: librdkafka may ask the advertised address itself for the metadata, and doctor then tells the client's words alone"]
 #[tokio::test(flavor = "multi_thread")]
 async fn an_advertised_address_that_is_known_elsewhere_only_is_told_with_both() {
     let kafka = Kafka::start(Options::default().advertised_name("kafka.invalid")).unwrap();
@@ -117,7 +116,7 @@ async fn an_advertised_address_that_is_known_elsewhere_only_is_told_with_both() 
         &["advertised address kafka.invalid", &world.brokers, "does not resolve"],
         "advertised.listeners",
     );
-    assert_eq!(found(&findings, &["kafka client", "is let in"]).0, "ok", "{text}");
+    assert_eq!(found(&findings, &["kafka client", "advertised"]).0, "not_checked", "{text}");
     assert_eq!(found(&findings, &["topics of the routes", "advertised"]).0, "not_checked", "{text}");
 }
 

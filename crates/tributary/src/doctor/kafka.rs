@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use consumer::topic::{Topics, Unread};
+use consumer::topic::{self, Topics, Unread};
 use service::kafka::Settings;
 use tokio::time::timeout;
 
@@ -19,6 +19,7 @@ const PORT: u16 = 9092;
 const CLIENT_LIMIT: Duration = Duration::from_secs(5);
 /// `DescribeCluster` of KIP-700, which brokers know since 2.8.
 const KNOWN_SINCE_2_8: i16 = 60;
+const NOT_REACHED: &str = "not all of kafka's advertised addresses can be reached";
 
 /// What was seen of it.
 #[derive(Default)]
@@ -62,13 +63,17 @@ pub(super) async fn observe(settings: Option<&Settings>) -> Option<Seen> {
     if !KAFKA.answers(&seen.bootstrap) {
         return Some(seen);
     }
-    let client = client(settings.clone()).await;
-    if let Ok(topics) = &client {
-        let advertised = topics.advertised().iter().flat_map(|text| Address::all(text, PORT)).flatten();
-        seen.advertised = Address::reach_all(advertised.collect(), Question::Connect).await;
-    }
+    let (client, advertised) = tokio::join!(client(settings.clone()), advertised(settings.clone()));
     seen.client = Some(client);
+    seen.advertised = Address::reach_all(advertised, Question::Connect).await;
     Some(seen)
+}
+
+// Nothing where no broker tells: then the client has no answer either, and says why.
+async fn advertised(settings: Settings) -> Vec<Address> {
+    let asked = tokio::task::spawn_blocking(move || topic::advertised(LIMIT, &settings, CLIENT_ID));
+    let Ok(Ok(Ok(told))) = timeout(CLIENT_LIMIT, asked).await else { return Vec::new() };
+    told.iter().flat_map(|text| Address::all(text, PORT)).flatten().collect()
 }
 
 async fn client(settings: Settings) -> Result<Arc<Topics>, Unanswered> {
@@ -87,6 +92,10 @@ impl Seen {
         findings.extend(KAFKA.judge(&self.bootstrap));
         match &self.client {
             None => findings.push(Finding::not_checked("kafka client", "no broker can be reached")),
+            // It may have been sent on to where nothing answers, or not: what that address lacks is told below.
+            Some(_) if !self.is_all_reached() => {
+                findings.push(Finding::not_checked("kafka client", NOT_REACHED))
+            }
             Some(Ok(topics)) => findings.push(Finding::ok("kafka client", let_in(topics.names().count()))),
             Some(Err(why)) => findings.push(shut_out(why)),
         }
@@ -107,11 +116,15 @@ impl Seen {
     /// The client that can ask for more; or why there is none.
     pub(super) fn topics(&self) -> Result<&Arc<Topics>, String> {
         match &self.client {
-            Some(Ok(topics)) if self.advertised.iter().all(|(_, reach)| is_there(reach)) => Ok(topics),
-            Some(Ok(_)) => Err("not all of kafka's advertised addresses can be reached".to_owned()),
+            Some(_) if !self.is_all_reached() => Err(NOT_REACHED.to_owned()),
+            Some(Ok(topics)) => Ok(topics),
             Some(Err(_)) => Err("kafka does not answer the client".to_owned()),
             None => Err("kafka cannot be reached".to_owned()),
         }
+    }
+
+    fn is_all_reached(&self) -> bool {
+        self.advertised.iter().all(|(_, reach)| is_there(reach))
     }
 }
 
