@@ -14,7 +14,7 @@ here=$(dirname "${BASH_SOURCE[0]}")
 # After a year certificates end; it is told a month before.
 readonly told_after_days=335
 readonly servers=(kafka=dns:kafka,dns:localhost cassandra=dns:cassandra,dns:localhost)
-readonly users=(weather faker wikipedia companies random-user consumer consumer-csv operator)
+readonly users=(weather faker wikipedia companies random-user consumer consumer-csv dashboard operator)
 readonly roles=(superuser consumer reader operator)
 umask 077
 say() { echo "secrets: $*"; }
@@ -54,6 +54,7 @@ give() {
 for user in weather faker wikipedia companies random-user; do give "$user" "$OURS" "kafka/$user" kafka; done
 give consumer "$OURS" kafka/consumer kafka cassandra/consumer cassandra
 give consumer-csv "$CSV" kafka/consumer-csv kafka
+give dashboard "$OURS" kafka/dashboard kafka cassandra/reader cassandra
 give operator "$OURS" kafka/operator kafka cassandra/operator cassandra
 give kafka "$KAFKA" kafka.p12 kafka.p12 kafka.password kafka.password
 give cassandra "$CASSANDRA" cassandra.p12 cassandra.p12 cassandra.password cassandra.password

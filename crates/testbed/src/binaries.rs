@@ -36,7 +36,7 @@ const RIGHTS: [&str; 13] = [
 ];
 
 /// What docker-compose.yml limits the service of a binary to.
-const MEMORY: [(&str, &str); 7] = [
+const MEMORY: [(&str, &str); 9] = [
     ("weather", "128m"),
     ("faker", "128m"),
     ("wikipedia", "128m"),
@@ -44,6 +44,8 @@ const MEMORY: [(&str, &str); 7] = [
     ("random-user", "128m"),
     ("consumer", "256m"),
     ("simulators", "256m"),
+    ("dashboard", "128m"),
+    ("tributary", "256m"),
 ];
 
 /// Of whoever runs the tests, as docker-compose.yml hands them on.
@@ -185,7 +187,8 @@ mod tests {
                 _ => continue,
             };
             let limit = value(&own, "mem_limit").or_else(|| value(&shared, "mem_limit")).unwrap();
-            seen.push((bare(value(&own, "command").unwrap()), limit));
+            let binary = value(&own, "entrypoint").or_else(|| value(&own, "command"));
+            seen.push((bare(binary.unwrap()), limit));
         }
         assert!(MEMORY.iter().all(|known| seen.contains(known)), "{seen:?}");
         assert!(seen.iter().all(|limit| MEMORY.contains(limit)), "{seen:?}");

@@ -35,7 +35,7 @@ use settings::Usable;
 const EXAMPLES: &str = "\
 Examples:
   tributary doctor                                     what is wrong here, and what to do
-  docker compose run --rm consumer tributary doctor    the same, seen from the containers
+  docker compose run --rm tributary doctor    the same, seen from the containers
   tributary doctor --json | tail -1                    the findings as one JSON object";
 
 const EXIT_CODES: &str = "\

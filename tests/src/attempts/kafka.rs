@@ -24,8 +24,17 @@ const GROUPS: [&str; 2] = ["tributary", "another"];
 const CHANGED: &str = "1234567";
 
 /// Everybody who has a line in secure/acls.conf.
-pub const USERS: [&str; 8] =
-    ["weather", "faker", "wikipedia", "companies", "random-user", "consumer", "consumer-csv", "operator"];
+pub const USERS: [&str; 9] = [
+    "weather",
+    "faker",
+    "wikipedia",
+    "companies",
+    "random-user",
+    "consumer",
+    "consumer-csv",
+    "dashboard",
+    "operator",
+];
 
 /// Every user tries everything, with its settings; the table is printed. The topics are there, and nobody is in a group.
 ///
@@ -85,8 +94,9 @@ fn expected() -> Allowed {
     let letters = || TOPICS.iter().map(|topic| format!("write {topic}.dlq"));
     let one = |attempt: &str| BTreeSet::from([attempt.to_owned()]);
     let group = ["commit tributary", "offsets tributary"].map(str::to_owned);
-    let operator = TOPICS.iter().map(|topic| format!("read {topic}.dlq"));
-    let operator = operator.chain(["offsets tributary", "configs weather"].map(str::to_owned));
+    let read_letters = || TOPICS.iter().map(|topic| format!("read {topic}.dlq"));
+    let offsets = || ["offsets tributary".to_owned()];
+    let configs = ["configs weather".to_owned()];
     BTreeMap::from([
         ("weather", one("write weather")),
         ("faker", one("write faker")),
@@ -95,7 +105,11 @@ fn expected() -> Allowed {
         ("random-user", one("write users_created")),
         ("consumer", reads().chain(letters()).chain(group).collect()),
         ("consumer-csv", reads().chain(letters()).collect()),
-        ("operator", reads().chain(letters()).chain(operator).collect()),
+        ("dashboard", reads().chain(read_letters()).chain(offsets()).collect()),
+        (
+            "operator",
+            reads().chain(letters()).chain(read_letters()).chain(offsets()).chain(configs).collect(),
+        ),
     ])
 }
 

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod identities;
+mod page;
 mod secure;
 mod stack;
 
@@ -23,6 +24,7 @@ fn the_stack_does_what_the_readme_says() {
     show("docker compose up --wait succeeds", || stack.compose(&up));
     assert_eq!(stack.troubles(), Vec::<String>::new());
     tables_fill(&stack);
+    page::the_page_shows_the_pipeline(&stack);
     cqlsh_answers_in_every_form_of_the_readme(&stack);
     containers_have_no_rights(&stack);
     image_and_memory_are_small(&stack);
@@ -38,6 +40,7 @@ fn the_stack_does_what_the_readme_says() {
             "consumer=3",
         ])
     });
+    page::the_page_names_who_is_away(&stack);
     for service in ["consumer", "cassandra", "kafka"] {
         kill_and_start(&stack, service);
     }
@@ -82,14 +85,14 @@ fn containers_have_no_rights(stack: &Stack) {
     show("our containers are non-root, read-only, without capabilities and new privileges", || {
         let format = "{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} \
                       {{.HostConfig.SecurityOpt}} {{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}";
-        for service in PRODUCERS.into_iter().chain(["consumer", "upstreams"]) {
+        for service in PRODUCERS.into_iter().chain(["consumer", "dashboard", "upstreams"]) {
             for container in stack.containers(service) {
                 let found = stack.docker(&["inspect", "--format", format, &container]);
                 assert!(
                     found.starts_with("10001:10001 true [ALL] [no-new-privileges:true]"),
                     "{service}: {found}"
                 );
-                let reads_tables = service == "consumer";
+                let reads_tables = ["consumer", "dashboard"].contains(&service);
                 assert_eq!(found.contains("cassandra-network"), reads_tables, "{service}: {found}");
             }
         }
@@ -111,11 +114,13 @@ fn image_and_memory_are_small(stack: &Stack) {
     let over_base = (size("tributary:local") - size("debian:bookworm-slim")) / 1_000_000;
     println!("          the image is {over_base} MB over its base");
     assert!(over_base <= 100, "{over_base} MB over the base");
-    let consumer = &stack.containers("consumer")[0];
-    let usage = stack.docker(&["stats", "--no-stream", "--format", "{{.MemUsage}}", consumer]);
-    println!("          the consumer uses {}", usage.trim());
-    let used = usage.split("MiB").next().and_then(|megabytes| megabytes.trim().parse::<f64>().ok());
-    assert!(used.is_some_and(|used| used < 40.0), "{usage}");
+    for service in ["consumer", "dashboard"] {
+        let container = &stack.containers(service)[0];
+        let usage = stack.docker(&["stats", "--no-stream", "--format", "{{.MemUsage}}", container]);
+        println!("          the {service} uses {}", usage.trim());
+        let used = usage.split("MiB").next().and_then(|megabytes| megabytes.trim().parse::<f64>().ok());
+        assert!(used.is_some_and(|used| used < 40.0), "{service}: {usage}");
+    }
 }
 
 // `up --wait` gives up on the first service that an outage has turned red; a user waits until it is green again.

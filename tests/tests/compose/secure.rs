@@ -29,6 +29,7 @@ fn the_secure_stack_flows_and_keeps_its_secrets() {
     show("docker compose up --wait succeeds", || stack.compose(&up));
     assert_eq!(stack.troubles(), Vec::<String>::new());
     super::tables_fill(&stack);
+    super::page::the_page_shows_the_pipeline(&stack);
     super::containers_have_no_rights(&stack);
     show("up again succeeds, on what is there", || stack.compose(&up));
     let folder = tempfile::tempdir().unwrap();
@@ -67,7 +68,7 @@ fn the_secure_stack_flows_and_keeps_its_secrets() {
     within(60, "wikipedia reads its own topic, to resume", || {
         stack.compose(&["logs", "wikipedia"]).contains("stream continues where it was left").then_some(())
     });
-    let operator = ["run", "--rm", "--no-deps", "-T", "operator"];
+    let operator = ["run", "--rm", "-T", "tributary"];
     show("the operator checks and lists dead letters", || {
         stack.compose(&[&operator[..], &["check"]].concat());
         stack.compose(&[&operator[..], &["dead-letters", "list"]].concat());
@@ -185,7 +186,7 @@ fn no_secret_is_shown(stack: &Stack) {
     let every = "cd /secrets/all; for file in *.password kafka/* cassandra/*; do cat $file; echo; done";
     let all =
         Secrets(secrets(stack, every).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect());
-    assert!(all.0.len() == 14 && all.0.iter().all(|secret| secret.len() > 40), "{} secrets", all.0.len());
+    assert!(all.0.len() == 15 && all.0.iter().all(|secret| secret.len() > 40), "{} secrets", all.0.len());
     show("the search finds a secret in a variable, in a log, and in a layer", || {
         let variable = format!("PLANTED={}", all.0[0]);
         let planted = stack.docker(&["create", "-e", &variable, IMAGE]);

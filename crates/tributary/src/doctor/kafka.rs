@@ -94,7 +94,7 @@ impl Seen {
             None => findings.push(Finding::not_checked("kafka client", "no broker can be reached")),
             // It may have been sent on to where nothing answers, or not: what that address lacks is told below.
             Some(_) if !self.is_all_reached() => {
-                findings.push(Finding::not_checked("kafka client", NOT_REACHED))
+                findings.push(Finding::not_checked("kafka client", NOT_REACHED));
             }
             Some(Ok(topics)) => findings.push(Finding::ok("kafka client", let_in(topics.names().count()))),
             Some(Err(why)) => findings.push(shut_out(why)),
@@ -171,7 +171,7 @@ fn judge_advertised(advertised: &Address, reach: &Reach, asked: &str) -> Finding
         format!("{why}, though {asked} answers: the broker there sends every client on to {advertised}"),
         format!(
             "set kafka.brokers to a listener that advertises an address of this side (localhost:9092 on the host), or add one \
-             to the broker's advertised.listeners; or run this where {} is known (docker compose run --rm consumer tributary \
+             to the broker's advertised.listeners; or run this where {} is known (docker compose run --rm tributary \
              doctor)",
             advertised.host()
         ),

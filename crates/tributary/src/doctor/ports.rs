@@ -20,12 +20,8 @@ const KAFKA: [Port; 2] = [
 ];
 const CASSANDRA: Port =
     Port { number: 9042, of: "cassandra", question: Question::Cql, moved_by: "CASSANDRA_PORT in .env" };
-const DASHBOARD: Port = Port {
-    number: 9000,
-    of: "the dashboard",
-    question: Question::Http,
-    moved_by: "TRIBUTARY__DASHBOARD__BIND",
-};
+const DASHBOARD: Port =
+    Port { number: 9000, of: "the dashboard", question: Question::Http, moved_by: "DASHBOARD_PORT in .env" };
 /// What our page has in it, and no other does.
 const OUR_PAGE: &str = "tributary";
 
@@ -126,7 +122,7 @@ mod tests {
         let taken = judge(DASHBOARD, &Reach::Answered(Peer::Http("HTTP/1.1 200 OK\r\n\r\nminio".to_owned())));
         assert_eq!((taken.state, taken.what.as_str()), (State::Warning, "port 9000 for the dashboard"));
         assert!(
-            taken.says.contains("another web server") && taken.remedy.contains("DASHBOARD__BIND"),
+            taken.says.contains("another web server") && taken.remedy.contains("DASHBOARD_PORT"),
             "{taken:?}"
         );
         let taken = judge(KAFKA[0], &Reach::Answered(Peer::Cql));
