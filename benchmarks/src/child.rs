@@ -65,6 +65,11 @@ impl Child {
             .map(|(_, body)| Metrics(body))
     }
 
+    /// Where its `/health` and `/metrics` are, as `host:port`.
+    pub(crate) fn http(&self) -> &str {
+        self.service.http()
+    }
+
     /// CPU seconds so far.
     pub(crate) fn cpu_s(&self) -> Result<f64> {
         Ok(testbed::cpu_s(self.pid()?)?)

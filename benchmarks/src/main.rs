@@ -5,6 +5,7 @@
 mod audit;
 mod child;
 mod csv;
+mod dashboard;
 mod database;
 mod decode;
 mod drain;
@@ -47,6 +48,8 @@ enum Name {
     Audit,
     /// The topic into CSV files, then the same across three kills
     Csv,
+    /// The dashboard and `tributary status` beside 5,000 messages a second
+    Dashboard,
     /// JSON bytes to CQL cells on one thread, without servers
     Decode,
     /// The topic into the table, interleaved with the floors
@@ -84,6 +87,9 @@ fn run(arguments: &Arguments) -> Result<Report> {
     match arguments.name {
         Name::Audit => one_thread()?.block_on(audit::run(rows(1_000_000), runs)),
         Name::Csv => csv::run(rows(2_000_000), runs),
+        Name::Dashboard => {
+            Runtime::new().context("start the runtime")?.block_on(dashboard::run(rows(100_000), runs))
+        }
         Name::Decode => decode::run(rows(1_000_000), runs),
         Name::Drain => one_thread()?.block_on(drain::run(rows(1_000_000), runs)),
         Name::Faker => faker::run(rows(3_000_000), runs),

@@ -28,6 +28,8 @@ enum Name {
     Audit,
     /// The topic into CSV files, then the same across three kills
     Csv,
+    /// The dashboard and `tributary status` beside 5,000 messages a second
+    Dashboard,
     /// JSON bytes to CQL cells on one thread, without servers
     Decode,
     /// The topic into the table, interleaved with the floors
@@ -47,6 +49,9 @@ impl Name {
             Self::Decode | Self::Floor => &[],
             Self::Csv | Self::Drain | Self::Latency => &[("consumer", "consumer")],
             Self::Audit => &[("consumer", "consumer"), ("tributary", "tributary")],
+            Self::Dashboard => {
+                &[("consumer", "consumer"), ("dashboard", "dashboard"), ("tributary", "tributary")]
+            }
             Self::Faker => &[("producers", "faker")],
         }
     }
