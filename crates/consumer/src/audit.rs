@@ -14,7 +14,6 @@ mod second;
 pub(crate) mod sources;
 mod topic;
 mod trial;
-mod walk;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,7 +22,7 @@ pub use report::{Counts, Fault, Kind, Lost, Report, RouteReport, TopicReport};
 pub use sources::Unready;
 
 use crate::settings::Settings;
-use crate::topic::{Topics, Unread};
+use crate::topic::{Since, Topics, Unread};
 use glance::Glance;
 use sources::Sources;
 use topic::{AuditedTopic, Tally};
@@ -42,17 +41,6 @@ pub struct Options {
     pub to_end: bool,
     /// Faults that are named at most; the others are counted. With ten times as many the audit ends.
     pub faults_max: usize,
-}
-
-/// Where an audit begins in each partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Since {
-    /// At the first message that is there.
-    Beginning,
-    /// At the first message of this time or later, in milliseconds since 1970.
-    Time(i64),
-    /// At this offset.
-    Offset(i64),
 }
 
 /// How far an audit is.

@@ -13,7 +13,9 @@ mod explain;
 mod fetch;
 mod pause;
 mod print;
+mod progress;
 mod settings;
+mod since;
 mod status;
 mod tail;
 

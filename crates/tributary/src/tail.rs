@@ -8,14 +8,13 @@ use std::io::{ErrorKind, IsTerminal, Write};
 use std::ops::ControlFlow;
 
 use anyhow::{Context, anyhow};
-use consumer::audit::Since;
-use consumer::topic::{Ranges, Topics};
+use consumer::topic::{Ranges, Since, Topics};
 use rdkafka::message::BorrowedMessage;
 use service::{kafka, telemetry};
 
 use crate::exit::Unavailable;
 use crate::print::{complain, json};
-use crate::{audit, settings};
+use crate::{settings, since};
 use record::Record;
 
 const EXAMPLES: &str = "\
@@ -83,11 +82,10 @@ enum Start {
 
 fn start(text: &str) -> Result<Start, String> {
     match text {
-        "beginning" => Ok(Start::Since(Since::Beginning)),
         "end" => Ok(Start::End),
-        _ => match audit::since(text) {
+        _ => match since::since(text) {
             Ok(since) => Ok(Start::Since(since)),
-            Err(expected) => Err(format!("{expected}, or beginning, or end")),
+            Err(expected) => Err(format!("{expected}, or end")),
         },
     }
 }
@@ -180,16 +178,10 @@ fn show(
 }
 
 fn begin(topics: &Topics, topic: &str, from: Start, held: &Ranges) -> anyhow::Result<BTreeMap<i32, i64>> {
-    if let Start::Since(Since::Time(time_ms)) = from {
-        return Ok(topics.offsets_at(topic, time_ms).map_err(Unavailable::from)?);
+    match from {
+        Start::End => Ok(held.iter().map(|(number, range)| (*number, range.end)).collect()),
+        Start::Since(since) => Ok(topics.offsets_of(topic, since, held).map_err(Unavailable::from)?),
     }
-    let first = |range: &std::ops::Range<i64>| match from {
-        Start::End => range.end,
-        // Beyond its end a partition would be read from its beginning.
-        Start::Since(Since::Offset(offset)) => offset.clamp(range.start, range.end),
-        Start::Since(_) => range.start,
-    };
-    Ok(held.iter().map(|(number, range)| (*number, first(range))).collect())
 }
 
 // With all that there are: there is no other way to ask for a list of them.

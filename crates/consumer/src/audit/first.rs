@@ -10,7 +10,6 @@ use futures::stream::FuturesOrdered;
 use super::glance::{Glance, Look};
 use super::letters::Letter;
 use super::sources::{Sources, age_s};
-use super::walk::Walk;
 use super::{Audit, Fault, Kind, Progress};
 use crate::decode::{DataError, Decoded, Decoder};
 use crate::key::Key;
@@ -18,7 +17,7 @@ use crate::message::{Chunk, Message};
 use crate::plan::Plan;
 use crate::rows::Rows;
 use crate::store::Found;
-use crate::topic::Topics;
+use crate::topic::{Topics, Walk};
 
 /// Rows that are read in one request.
 pub(super) const READ_ROWS: usize = 64;

@@ -10,14 +10,13 @@ use futures::future::try_join_all;
 use super::glance::RowKey;
 use super::sources::{FoundByTable, age_s};
 use super::trial::{self, Trial};
-use super::walk::Walk;
 use super::{Audit, AuditedTopic, Fault, Kind, Progress, Tally, connect, heard};
 use crate::decode::{Decoded, Decoder};
 use crate::key::Key;
 use crate::message::Message;
 use crate::rows::Rows;
 use crate::store::{Found, FoundRow};
-use crate::topic::{Ranges, Topics};
+use crate::topic::{Ranges, Topics, Walk};
 
 /// Cells of the rows that are on trial at once, each row's existence being one.
 const CELLS_MAX: usize = 500_000;

@@ -6,9 +6,9 @@ use std::ops::Range;
 use super::letters::Letters;
 use super::report::{Counts, Lost, TopicReport};
 use super::sources::{Sources, Unready, by_topic};
-use super::{CLIENT, Options, Since};
+use super::{CLIENT, Options};
 use crate::settings::Settings;
-use crate::topic::{Ranges, Topics};
+use crate::topic::{Ranges, Since, Topics};
 
 /// A topic that is judged; or one that fills the same tables, whose messages are heard.
 pub(super) struct AuditedTopic {
@@ -100,11 +100,7 @@ impl AuditedTopic {
         let mut lost = Ranges::new();
         let mut is_committed = options.to_end;
         if is_judged {
-            let begins = match options.since {
-                Since::Beginning => BTreeMap::new(),
-                Since::Offset(offset) => whole.keys().map(|number| (*number, offset)).collect(),
-                Since::Time(time_ms) => topics.offsets_at(&name, time_ms)?,
-            };
+            let begins = topics.offsets_of(&name, options.since, &whole)?;
             let commits = topics.committed(&settings.kafka, &settings.consumer.group, &name)?;
             is_committed |= !commits.is_empty();
             for (number, range) in &whole {

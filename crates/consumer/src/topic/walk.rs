@@ -7,8 +7,8 @@ use rdkafka::message::Message as _;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinHandle;
 
+use super::{Ranges, Topics, push};
 use crate::message::{Chunk, Partition};
-use crate::topic::{self, Ranges, Topics};
 
 const CHUNK_MESSAGES: usize = 512;
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -16,20 +16,20 @@ const CHUNK_BYTES: usize = 256 * 1024;
 const WAITING: usize = 8;
 
 /// A topic that is being read.
-pub(super) struct Walk {
+pub(crate) struct Walk {
     chunks: Receiver<Chunk>,
     thread: Option<JoinHandle<Result<(), String>>>,
 }
 
 impl Walk {
     /// Begins to read these offsets.
-    pub(super) fn start(topics: &Arc<Topics>, topic: &str, ranges: Ranges) -> Self {
+    pub(crate) fn start(topics: &Arc<Topics>, topic: &str, ranges: Ranges) -> Self {
         let (sender, chunks) = channel(WAITING);
         let (topics, topic) = (Arc::clone(topics), topic.to_owned());
         let thread = tokio::task::spawn_blocking(move || {
             let mut chunk = Chunk::default();
             let read = topics.read(&topic, &ranges, |message| {
-                topic::push(&mut chunk, Partition { topic: 0, number: message.partition() }, message);
+                push(&mut chunk, Partition { topic: 0, number: message.partition() }, message);
                 if chunk.len() < CHUNK_MESSAGES && chunk.size() < CHUNK_BYTES {
                     return ControlFlow::Continue(());
                 }
@@ -48,11 +48,16 @@ impl Walk {
         Self { chunks, thread: Some(thread) }
     }
 
+    /// Whether the next messages have still to come.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
     /// The next messages, all of the topic with index 0; `None` at the end.
     ///
     /// # Errors
     /// Kafka does not deliver them.
-    pub(super) async fn next(&mut self) -> Result<Option<Chunk>, String> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Chunk>, String> {
         if let Some(chunk) = self.chunks.recv().await {
             return Ok(Some(chunk));
         }
