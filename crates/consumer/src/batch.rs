@@ -66,8 +66,7 @@ pub struct Origin {
 impl Origin {
     /// Of a row that no ledger waits for.
     pub fn alone(chunk: &Arc<Chunk>, place: usize, partition: Partition) -> Self {
-        let (span, _) = Ledger::default().begin(partition, 0, 1, 1);
-        Self { chunk: Arc::clone(chunk), place, partition, span }
+        Self { chunk: Arc::clone(chunk), place, partition, span: SpanId::NONE }
     }
 }
 

@@ -259,13 +259,14 @@ impl Engine {
     }
 }
 
-fn batcher(settings: &Settings, targets: &[Target], replicas: &[Replicas]) -> Batcher {
+/// A batcher for the rows of these targets.
+pub(crate) fn batcher(settings: &Settings, targets: &[Target], replicas: &[Replicas]) -> Batcher {
     let limits = Limits { rows: settings.consumer.batch_rows, bytes: settings.consumer.batch_bytes };
     let plans = targets.iter().zip(replicas);
     Batcher::new(limits, plans.map(|(target, replicas)| Shape::of(&target.plan, replicas.groups())))
 }
 
-// The groups of each target's rows.
-fn replicas(store: &Store, targets: &[Target]) -> Vec<Replicas> {
+/// The groups of each target's rows.
+pub(crate) fn replicas(store: &Store, targets: &[Target]) -> Vec<Replicas> {
     targets.iter().map(|target| store.replicas(&target.plan.table)).collect()
 }

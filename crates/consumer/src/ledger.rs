@@ -18,6 +18,11 @@ const MARK_SPREAD: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SpanId(u64);
 
+impl SpanId {
+    /// No ledger's: theirs begin with 1.
+    pub const NONE: Self = Self(0);
+}
+
 /// How a new span joins what was there before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Joint {

@@ -28,6 +28,7 @@ pub mod progress;
 pub mod receive;
 pub mod replay;
 pub mod replicas;
+pub mod rewrite;
 pub mod route;
 pub mod routes;
 pub mod rows;

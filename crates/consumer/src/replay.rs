@@ -6,7 +6,7 @@
 //! A letter that fails for the same reason is left as it is; for another one it is sent once more, under its own key, so that
 //! it never becomes two.
 
-mod proof;
+pub(crate) mod proof;
 mod report;
 mod same_store;
 mod window;
@@ -26,7 +26,7 @@ use crate::dead_letter::{
 use crate::decode::{DataError, Decoded, Decoder};
 use crate::message::Message;
 use crate::route::Route;
-use crate::routes::{Misfit, Target, targets};
+use crate::routes::{Misfit, Target, target_of, targets};
 use crate::rows::Rows;
 use crate::settings::Settings;
 use crate::store::{ConnectError, Store};
@@ -34,7 +34,7 @@ use proof::Proof;
 use window::{Outcome, Window};
 
 /// A command must end: what does not answer for so long is away.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Bytes of messages that are replayed at once, at most, or one message.
 const WINDOW_BYTES: usize = 4 << 20;
 /// Messages that are replayed at once at most.
@@ -84,15 +84,7 @@ impl Replay {
     /// # Errors
     /// See [`Failed`].
     pub async fn open(settings: &Settings, routes: Vec<Route>) -> Result<Self, Failed> {
-        let store = match Store::connect(&settings.cassandra).await {
-            Ok(store) => Arc::new(store),
-            Err(ConnectError::Refused(why)) => return Err(Failed::Refused(why)),
-            Err(ConnectError::Unreachable(why)) => return Err(Failed::Unavailable(why)),
-        };
-        let targets = targets(&store, &routes).await.map_err(|misfit| match misfit {
-            Misfit::Store(error) if error.may_pass() => Failed::Unavailable(error.to_string()),
-            misfit => Failed::Misfit(misfit.describe()),
-        })?;
+        let (store, targets) = connect(settings, &routes).await?;
         let sender = DeadLetters::new(&settings.kafka, &settings.consumer.group, Health::default())
             .map_err(|error: KafkaError| Failed::Refused(error.to_string()))?;
         Ok(Self { settings: settings.clone(), routes: routes.into(), store, targets, sender })
@@ -109,8 +101,7 @@ impl Replay {
                 continue;
             }
             routed = true;
-            let deletes = self.targets[place].deletes.filter(|_| message.value.is_none());
-            let target = deletes.unwrap_or(place);
+            let target = target_of(&self.targets, place, message);
             let plan = &self.targets[target].plan;
             let mut rows = Rows::new(plan.width());
             let bytes_max = self.settings.consumer.row_bytes_max;
@@ -224,6 +215,36 @@ impl Replay {
         let sent = self.sender.send_all(tombstones.collect(), PATIENCE, stop).await;
         report.removed += sent.as_ref().map_or_else(|unsent| unsent.acknowledged, |()| durable.len());
         Ok(sent?)
+    }
+}
+
+/// The store, and the routes as they fit its tables, as at the consumer's start.
+///
+/// # Errors
+/// See [`Failed`].
+pub(crate) async fn connect(
+    settings: &Settings,
+    routes: &[Route],
+) -> Result<(Arc<Store>, Vec<Target>), Failed> {
+    let store = match Store::connect(&settings.cassandra).await {
+        Ok(store) => Arc::new(store),
+        Err(ConnectError::Refused(why)) => return Err(Failed::Refused(why)),
+        Err(ConnectError::Unreachable(why)) => return Err(Failed::Unavailable(why)),
+    };
+    let targets = targets(&store, routes).await.map_err(|misfit| match misfit {
+        Misfit::Store(error) if error.may_pass() => Failed::Unavailable(error.to_string()),
+        misfit => Failed::Misfit(misfit.describe()),
+    })?;
+    Ok((store, targets))
+}
+
+// A table that fits no more is mended by somebody; a cluster that cannot be asked comes back.
+impl From<Misfit> for Ended {
+    fn from(misfit: Misfit) -> Self {
+        match misfit {
+            Misfit::Store(error) if error.may_pass() => Self::Early(error.to_string()),
+            misfit => Self::Mend(misfit.describe()),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::message::Message;
 use crate::plan::{Plan, nearest_of};
 use crate::route::{Problem, Route};
 use crate::schema::Table;
@@ -121,6 +122,11 @@ pub async fn targets(store: &Store, routes: &[Route]) -> Result<Vec<Target>, Mis
         targets.push(target(store, plan, None).await?);
     }
     Ok(targets)
+}
+
+/// Which target takes a message by that route: the route's own, or that of its deletes.
+pub fn target_of(targets: &[Target], route: usize, message: &Message<'_>) -> usize {
+    targets[route].deletes.filter(|_| message.value.is_none()).unwrap_or(route)
 }
 
 async fn target(store: &Store, plan: Arc<Plan>, deletes: Option<usize>) -> Result<Target, Misfit> {

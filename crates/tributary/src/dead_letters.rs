@@ -187,7 +187,8 @@ impl Filters {
     }
 }
 
-fn failed(failed: Failed) -> anyhow::Error {
+/// Why there is no replay, as an exit code tells it.
+pub(crate) fn failed(failed: Failed) -> anyhow::Error {
     match failed {
         Failed::Refused(why) => ConfigError::Section(why).into(),
         Failed::Misfit(why) => anyhow!(why),

@@ -14,6 +14,7 @@ mod fetch;
 mod pause;
 mod print;
 mod progress;
+mod replay;
 mod settings;
 mod since;
 mod status;
@@ -37,6 +38,7 @@ Examples:
   tributary dead-letters list     which messages could not become rows, and why
   tributary audit --since 1h      which messages of the last hour are not in their tables
   tributary explain weather:0:17  what became of one message, and why
+  tributary replay --topic weather --since 2days    write the rows of these messages once more
   tributary completions bash      a script that lets the shell complete all of this";
 
 #[derive(Parser)]
@@ -77,6 +79,8 @@ enum Command {
     Audit(audit::Arguments),
     /// Show one message, what the routes make of it, and what is in the table
     Explain(explain::Arguments),
+    /// Read messages of a topic again and write their rows, after a table was emptied or a route has a column more
+    Replay(replay::Arguments),
     /// Print a script that lets bash, zsh or fish complete this command
     Completions(completions::Arguments),
 }
@@ -103,6 +107,7 @@ fn main() -> ExitCode {
             Command::DeadLetters(arguments) => dead_letters::run(arguments).await,
             Command::Audit(arguments) => audit::run(arguments).await,
             Command::Explain(arguments) => explain::run(arguments).await,
+            Command::Replay(arguments) => replay::run(arguments).await,
             Command::Completions(arguments) => completions::run(&arguments),
         }
     });
@@ -161,6 +166,20 @@ mod tests {
             assert!(Arguments::try_parse_from(["tributary", "audit", "--since", since]).is_ok(), "{since}");
         }
         assert!(Arguments::try_parse_from(["tributary", "audit", "--since", "yesterday"]).is_err());
+    }
+
+    #[test]
+    fn a_replay_names_its_topics_and_where_it_begins() {
+        let parse =
+            |line: &str| Arguments::try_parse_from(format!("tributary replay {line}").split(' ')).is_ok();
+        assert!(parse(
+            "--topic a --topic b --since beginning --until 2026-11-22T00:00:00Z --rate 500 --dry-run"
+        ));
+        for wrong in
+            ["--since 1h", "--topic a", "--topic a --since yesterday", "--topic a --since 1h --rate 0"]
+        {
+            assert!(!parse(wrong), "{wrong}");
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod logs;
 mod poison;
 mod rebalance;
 mod redelivery;
+mod replay;
 mod ring;
 mod routes;
 mod schema;

@@ -12,6 +12,7 @@ use crate::decode::Decoded;
 use crate::ledger::Joint;
 use crate::message::{Chunk, Partition};
 use crate::receive::Delivery;
+use crate::routes::target_of;
 
 impl Engine {
     pub(super) fn deliver(&mut self, delivery: Delivery) -> anyhow::Result<()> {
@@ -48,8 +49,7 @@ impl Engine {
     fn decode(&mut self, route: usize, origin: Origin, now_ms: i64) {
         let topic = &self.receiver.shared.topics[origin.partition.topic];
         let message = origin.chunk.message(topic, origin.partition.number, origin.place);
-        let deletes = self.targets[route].deletes.filter(|_| message.value.is_none());
-        let plan = deletes.unwrap_or(route);
+        let plan = target_of(&self.targets, route, &message);
         let rows = self.batcher.rows(plan);
         let before = rows.bytes.len();
         let bytes_max = self.settings.consumer.row_bytes_max;

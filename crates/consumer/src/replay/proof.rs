@@ -1,7 +1,7 @@
-//! Probes beside a replay: when writing may begin, what is durable, and whether it is over.
+//! Probes beside a command that writes: when writing may begin, what is durable, and whether it is over.
 //!
-//! The horizon is the engine's. What differs: an engine writes again what a restarted node may have forgotten, a replay ends,
-//! since its letters are still there.
+//! The horizon is the engine's. What differs: an engine writes again what a restarted node may have forgotten, a command ends,
+//! since its letters or messages are still there.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -29,16 +29,16 @@ enum State {
 }
 
 /// See the module. Dropped, it probes no more.
-pub(super) struct Proof {
+pub(crate) struct Proof {
     horizon: Arc<Mutex<Horizon>>,
     state: watch::Receiver<State>,
     /// Cancelled when it is over.
-    pub(super) over: CancellationToken,
+    pub(crate) over: CancellationToken,
     probing: JoinHandle<()>,
 }
 
 impl Proof {
-    pub(super) fn start(store: Arc<Store>, settings: &Settings, stop: &CancellationToken) -> Self {
+    pub(crate) fn start(store: Arc<Store>, settings: &Settings, stop: &CancellationToken) -> Self {
         let horizon = Arc::new(Mutex::new(Horizon::new(settings.consumer.durable_after)));
         let (told, state) = watch::channel(State::Unproved);
         let over = CancellationToken::new();
@@ -59,7 +59,7 @@ impl Proof {
     ///
     /// # Errors
     /// Why it is over.
-    pub(super) async fn begin(&mut self) -> Result<(), Ended> {
+    pub(crate) async fn begin(&mut self) -> Result<(), Ended> {
         while *self.state.borrow() == State::Unproved {
             self.next().await?;
         }
@@ -67,7 +67,7 @@ impl Proof {
     }
 
     /// What an acknowledgement answered at that time is stamped with.
-    pub(super) fn now(&self, at: Instant) -> Duration {
+    pub(crate) fn now(&self, at: Instant) -> Duration {
         locked(&self.horizon).now(at)
     }
 
@@ -75,7 +75,7 @@ impl Proof {
     ///
     /// # Errors
     /// Why it is over.
-    pub(super) fn durable(&self) -> Result<Option<Duration>, Ended> {
+    pub(crate) fn durable(&self) -> Result<Option<Duration>, Ended> {
         match &*self.state.borrow() {
             State::Unproved => Ok(None),
             State::UpTo(limit) => Ok(*limit),
@@ -84,15 +84,26 @@ impl Proof {
     }
 
     /// Why it is over.
-    pub(super) fn why(&self) -> Ended {
+    pub(crate) fn why(&self) -> Ended {
         self.durable().err().unwrap_or_else(|| Ended::Early("it is not over".to_owned()))
+    }
+
+    /// Waits until what was stamped with this is durable.
+    ///
+    /// # Errors
+    /// Why it is over.
+    pub(crate) async fn wait_for(&mut self, stamp: Duration) -> Result<(), Ended> {
+        while self.durable()?.is_none_or(|limit| limit < stamp) {
+            self.next().await?;
+        }
+        Ok(())
     }
 
     /// Waits for the next answer.
     ///
     /// # Errors
     /// Why it is over.
-    pub(super) async fn next(&mut self) -> Result<(), Ended> {
+    pub(crate) async fn next(&mut self) -> Result<(), Ended> {
         self.durable()?;
         if self.state.changed().await.is_err() {
             return Err(Ended::Early("the probes have ended".to_owned()));

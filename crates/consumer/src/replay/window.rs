@@ -12,7 +12,6 @@ use crate::dead_letter::Letter;
 use crate::decode::DataError;
 use crate::locked;
 use crate::message::{Chunk, Partition};
-use crate::routes::Misfit;
 use crate::rows::Rows;
 use crate::store::WriteError;
 use crate::suspects::{Judge, Suspect, Suspects, Verdict};
@@ -121,7 +120,7 @@ impl<'a> Window<'a> {
             };
             let round = round.ok_or_else(|| Ended::Early("no round of judgement is under way".to_owned()))?;
             let round = round.map_err(|error| Ended::Early(error.to_string()))?;
-            for (suspect, verdict) in round.map_err(ended)? {
+            for (suspect, verdict) in round? {
                 match verdict {
                     Verdict::Taken(at) => self.written(&suspect.batch, proof.now(at)),
                     Verdict::Row => {
@@ -159,14 +158,6 @@ impl<'a> Window<'a> {
 fn row(messages: &Arc<Chunk>, place: usize, letter: &Letter<'_>, plan: usize, rows: Rows) -> Batch {
     let partition = Partition { topic: 0, number: letter.partition };
     Batch { plan, rows, origins: vec![Origin::alone(messages, place, partition)] }
-}
-
-// A table that fits no more is mended by somebody; a cluster that cannot be asked comes back.
-fn ended(misfit: Misfit) -> Ended {
-    match misfit {
-        Misfit::Store(error) if error.may_pass() => Ended::Early(error.to_string()),
-        misfit => Ended::Mend(misfit.describe()),
-    }
 }
 
 // Which of the window's letters the row is of.

@@ -1,0 +1,189 @@
+//! Messages of topics, as Kafka has them -> their rows once more: for a table that was dropped, emptied or restored, or a
+//! route that has a column more.
+//!
+//! The engine's own parts in its order, without its group: offsets are read by explicit assignment and none is committed. Rows
+//! have the WRITETIME that they had at first, so that nothing newer changes, and writing them twice is harmless. What can
+//! never be a row is counted and named: its dead letter is there already.
+
+mod flow;
+mod pace;
+mod report;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+pub use crate::replay::{Ended, Failed};
+pub use report::{Refusal, Report, TopicReport};
+
+use crate::plan::nearest_of;
+use crate::replay;
+use crate::replay::proof::Proof;
+use crate::route::{self, Route};
+use crate::routes::Target;
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::topic::{Ranges, Since, Topics, Unread};
+use flow::Flow;
+
+/// Its name in the broker's log.
+const CLIENT: &str = "tributary-replay";
+
+/// Which messages.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Of these topics.
+    pub topics: Vec<String>,
+    /// From here on.
+    pub since: Since,
+    /// Up to here; `None`: to the ends as they are at the start.
+    pub until: Option<Since>,
+    /// So many a second at most.
+    pub rate: Option<NonZeroU32>,
+}
+
+/// How far it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Offsets that are behind it.
+    pub passed: u64,
+    /// Of so many.
+    pub of: u64,
+    /// Whether all rows are written, and only have to become durable.
+    pub is_written: bool,
+}
+
+/// Everything that is needed of the servers.
+pub struct Rewrite {
+    settings: Settings,
+    routes: Arc<[Route]>,
+    store: Arc<Store>,
+    targets: Vec<Target>,
+    kafka: Arc<Topics>,
+    topics: Vec<Topic>,
+    rate: Option<NonZeroU32>,
+}
+
+/// A topic, what is read of it, and the routes that take it.
+struct Topic {
+    name: String,
+    ranges: Ranges,
+    routes: Vec<usize>,
+}
+
+impl Rewrite {
+    /// Finds the messages, connects, and fits the topics' routes to their tables; those of other topics may be as they are.
+    ///
+    /// # Errors
+    /// See [`Failed`].
+    pub async fn open(settings: &Settings, options: &Options) -> Result<Self, Failed> {
+        let mut routes = route::load(&settings.consumer.routes)
+            .map_err(|problems| Failed::Misfit(route::listed(&problems)))?;
+        known(&options.topics, &routes)?;
+        routes.retain(|route| route.topics.iter().any(|topic| options.topics.contains(topic)));
+        let (asked, kafka) = (options.clone(), settings.kafka.clone());
+        let found = tokio::task::spawn_blocking(move || {
+            let topics = Topics::connect(&kafka, CLIENT)?;
+            let ranges = ranges(&topics, &kafka.brokers, &asked)?;
+            Ok((topics, ranges))
+        });
+        let found: Result<_, Failed> =
+            found.await.unwrap_or_else(|error| Err(Failed::Unavailable(error.to_string())));
+        let (kafka, ranges) = found?;
+        let (store, targets) = replay::connect(settings, &routes).await?;
+        let topic = |(name, ranges): (String, Ranges)| {
+            let ours = routes.iter().enumerate().filter(|(_, route)| route.topics.contains(&name));
+            Topic { routes: ours.map(|(place, _)| place).collect(), name, ranges }
+        };
+        Ok(Self {
+            topics: ranges.into_iter().map(topic).collect(),
+            settings: settings.clone(),
+            routes: routes.into(),
+            store,
+            targets,
+            kafka: Arc::new(kafka),
+            rate: options.rate,
+        })
+    }
+
+    /// Decodes the messages and writes nothing.
+    pub async fn dry_run(&self, stop: &CancellationToken, tell: impl FnMut(Progress)) -> Report {
+        let began = Instant::now();
+        let mut flow = Flow::new(self, None, stop.clone());
+        let ended = flow.run(tell).await;
+        flow.report.end(ended.err(), began)
+    }
+
+    /// Writes the rows of the messages, and waits until they are durable. `tell` hears how far it is once a second. What ends
+    /// it early is in [`Report::ended`].
+    pub async fn run(&self, stop: &CancellationToken, mut tell: impl FnMut(Progress)) -> Report {
+        let began = Instant::now();
+        let mut proof = Proof::start(Arc::clone(&self.store), &self.settings, stop);
+        // The first probe precedes the first write: a restart after it is seen.
+        if let Err(ended) = proof.begin().await {
+            return Report::of(&self.topics).end(Some(ended), began);
+        }
+        let mut flow = Flow::new(self, Some(&proof), proof.over.clone());
+        let ended = flow.run(&mut tell).await;
+        let progress = flow.progress();
+        let Flow { report, last_written, .. } = flow;
+        if ended.is_err() || !report.writes() {
+            return report.end(ended.err(), began);
+        }
+        tell(Progress { is_written: true, ..progress });
+        let durable = proof.wait_for(last_written).await;
+        report.end(durable.err(), began)
+    }
+}
+
+// A topic that no route takes has no rows.
+fn known(asked: &[String], routes: &[Route]) -> Result<(), Failed> {
+    let known: BTreeSet<&str> = routes.iter().flat_map(|route| &route.topics).map(String::as_str).collect();
+    match asked.iter().find(|topic| !known.contains(topic.as_str())) {
+        None => Ok(()),
+        Some(topic) => {
+            let near = nearest_of("there are routes of", topic, known.into_iter());
+            Err(Failed::Refused(format!("no route takes topic {topic}{near}")))
+        }
+    }
+}
+
+fn ranges(topics: &Topics, brokers: &str, options: &Options) -> Result<Vec<(String, Ranges)>, Failed> {
+    let asked: BTreeSet<&String> = options.topics.iter().collect();
+    let mut all = Vec::new();
+    for topic in asked {
+        if topics.partitions(topic).is_none() {
+            let near = nearest_of("there are", topic, topics.names());
+            return Err(Failed::Refused(format!("topic {topic} does not exist on {brokers}{near}")));
+        }
+        let whole = topics.ranges(topic)?;
+        let begins = topics.offsets_of(topic, options.since, &whole)?;
+        let ends = match options.until {
+            Some(until) => topics.offsets_of(topic, until, &whole)?,
+            None => whole.iter().map(|(number, range)| (*number, range.end)).collect(),
+        };
+        let range = |(number, whole): (&i32, &Range<i64>)| {
+            let at = |places: &BTreeMap<i32, i64>, otherwise| {
+                places.get(number).copied().unwrap_or(otherwise).clamp(whole.start, whole.end)
+            };
+            let begin = at(&begins, whole.start);
+            (*number, begin..at(&ends, whole.end).max(begin))
+        };
+        all.push((topic.clone(), whole.iter().map(range).collect()));
+    }
+    Ok(all)
+}
+
+impl From<Unread> for Failed {
+    fn from(error: Unread) -> Self {
+        if error.is_refusal() {
+            Self::Refused(error.to_string())
+        } else {
+            Self::Unavailable(error.to_string())
+        }
+    }
+}

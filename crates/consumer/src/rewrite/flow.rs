@@ -1,0 +1,301 @@
+//! The topics, one after the other: chunks -> rows -> batches -> acknowledged.
+//!
+//! The loop of the engine, where nothing is committed and nothing is read twice: no ledger, no epochs. What the engine waits
+//! out for ever ends a command after a while.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::pace::Pace;
+use super::{Ended, Progress, Report, Rewrite, Topic, TopicReport};
+use crate::batch::{Batch, Batcher, Origin};
+use crate::dead_letter::INTERRUPTED;
+use crate::decode::{DataError, Decoded, Decoder};
+use crate::message::{Chunk, Partition};
+use crate::replay::PATIENCE;
+use crate::replay::proof::Proof;
+use crate::replicas::Replicas;
+use crate::routes::target_of;
+use crate::store::WriteError;
+use crate::suspects::{Judge, Round, Suspect, Suspects, Verdict};
+use crate::topic::Walk;
+use crate::window::Window;
+use crate::write::{Fate, STALE_AFTER, Written, write};
+use crate::{engine, locked};
+
+const TELL_EVERY: Duration = Duration::from_secs(1);
+/// With so many rows under suspicion nothing more is taken in.
+const SUSPECTS_MAX: usize = 1_000;
+
+/// See the module.
+pub(super) struct Flow<'a> {
+    rewrite: &'a Rewrite,
+    /// `None`: nothing is written.
+    proof: Option<&'a Proof>,
+    over: CancellationToken,
+    pub(super) report: Report,
+    /// When the last row was acknowledged, on the horizon's clock.
+    pub(super) last_written: Duration,
+
+    decoder: Decoder,
+    batcher: Batcher,
+    replicas: Vec<Replicas>,
+    pace: Pace,
+    /// Bytes of messages that may wait for their outcome.
+    budget: Arc<Semaphore>,
+    /// Where each partition of the topic is.
+    positions: BTreeMap<i32, i64>,
+
+    writes: JoinSet<Written>,
+    window: Arc<Mutex<Window>>,
+    trouble: Arc<Mutex<String>>,
+    suspects: Suspects,
+}
+
+impl<'a> Flow<'a> {
+    pub(super) fn new(rewrite: &'a Rewrite, proof: Option<&'a Proof>, over: CancellationToken) -> Self {
+        let Rewrite { settings, store, targets, .. } = rewrite;
+        let replicas = engine::replicas(store, targets);
+        Self {
+            rewrite,
+            proof,
+            over,
+            report: Report::of(&rewrite.topics),
+            last_written: Duration::ZERO,
+            decoder: Decoder::default(),
+            batcher: engine::batcher(settings, targets, &replicas),
+            replicas,
+            pace: Pace::new(rewrite.rate, Instant::now()),
+            budget: Arc::new(Semaphore::new(settings.consumer.buffer_bytes)),
+            positions: BTreeMap::new(),
+            writes: JoinSet::new(),
+            window: Arc::new(Mutex::new(Window::new(settings.consumer.in_flight))),
+            trouble: Arc::default(),
+            suspects: Suspects::default(),
+        }
+    }
+
+    /// Takes all topics in, and returns when each message has its outcome.
+    ///
+    /// # Errors
+    /// Why not all messages have their outcome.
+    pub(super) async fn run(&mut self, mut tell: impl FnMut(Progress)) -> Result<(), Ended> {
+        let topics = &self.rewrite.topics;
+        for (place, topic) in topics.iter().enumerate() {
+            self.positions = topic.ranges.iter().map(|(number, range)| (*number, range.start)).collect();
+            self.topic(place, topic, &mut tell).await?;
+            let TopicReport { offsets, passed, .. } = &mut self.report.topics[place];
+            *passed = *offsets;
+        }
+        Ok(())
+    }
+
+    async fn topic(
+        &mut self,
+        place: usize,
+        topic: &Topic,
+        tell: &mut impl FnMut(Progress),
+    ) -> Result<(), Ended> {
+        let mut walk = Walk::start(&self.rewrite.kafka, &topic.name, topic.ranges.clone());
+        let mut ticks = tokio::time::interval(TELL_EVERY);
+        let over = self.over.clone();
+        let mut is_read = false;
+        loop {
+            let is_hungry = !is_read && self.is_hungry();
+            let due = self.pace.due();
+            let takes = is_hungry && due <= Instant::now();
+            self.dispatch(!takes || walk.is_empty());
+            if is_read && self.batcher.is_empty() && self.writes.is_empty() && self.suspects.is_empty() {
+                return Ok(());
+            }
+            tokio::select! {
+                biased;
+                () = over.cancelled() => return Err(self.why()),
+                _ = ticks.tick() => tell(self.progress()),
+                Some(written) = self.writes.join_next() => {
+                    self.written(place, written.map_err(|error| Ended::Early(error.to_string()))?)?;
+                }
+                Some(round) = self.suspects.judged() => {
+                    self.judged(place, round.map_err(|error| Ended::Early(error.to_string()))?)?;
+                }
+                () = tokio::time::sleep_until(due.into()), if is_hungry && !takes => {}
+                chunk = walk.next(), if takes => match chunk.map_err(Ended::Early)? {
+                    Some(chunk) => self.take_in(place, topic, chunk),
+                    None => is_read = true,
+                },
+            }
+        }
+    }
+
+    // Whether another chunk is wanted now.
+    fn is_hungry(&self) -> bool {
+        self.batcher.waiting() < self.rewrite.settings.consumer.in_flight
+            && self.suspects.len() < SUSPECTS_MAX
+            && self.budget.available_permits() > 0
+    }
+
+    fn take_in(&mut self, place: usize, topic: &Topic, mut chunk: Chunk) {
+        // The last one may be larger than what is left.
+        let bytes = chunk.size().min(self.budget.available_permits());
+        let permit =
+            Arc::clone(&self.budget).try_acquire_many_owned(u32::try_from(bytes).unwrap_or(u32::MAX));
+        if let Ok(permit) = permit {
+            chunk.hold(permit);
+        }
+        self.pace.took(chunk.len(), Instant::now());
+        let chunk = Arc::new(chunk);
+        let now_ms = chrono::Utc::now().timestamp_millis();
+        for run in chunk.spans() {
+            let number = run.partition.number;
+            let before = self.positions.insert(number, run.end).unwrap_or(run.first);
+            let of_topic = &mut self.report.topics[place];
+            of_topic.passed += u64::try_from(run.end - before).unwrap_or(0);
+            of_topic.messages += run.messages.len() as u64;
+            for message in run.messages.clone() {
+                for &route in &topic.routes {
+                    let partition = Partition { topic: place, number };
+                    self.decode(route, Origin::alone(&chunk, message, partition), now_ms);
+                }
+            }
+        }
+    }
+
+    fn decode(&mut self, route: usize, origin: Origin, now_ms: i64) {
+        let Rewrite { settings, targets, topics, .. } = self.rewrite;
+        let (topic, number) = (origin.partition.topic, origin.partition.number);
+        let message = origin.chunk.message(&topics[topic].name, number, origin.place);
+        let target = target_of(targets, route, &message);
+        let plan = &targets[target].plan;
+        let rows = self.batcher.rows(target);
+        let before = rows.bytes.len();
+        let bytes_max = settings.consumer.row_bytes_max;
+        match self.decoder.decode_within(bytes_max, plan, &message, now_ms, rows) {
+            Ok(Decoded::Row) if self.proof.is_none() => {
+                rows.pop(before);
+                self.count(topic, target, 1);
+            }
+            Ok(Decoded::Row) => {
+                let group = self.replicas[target].group(rows, &plan.partition_key);
+                self.batcher.pushed(target, group, before, origin);
+            }
+            Ok(Decoded::Expired) => self.report.topics[topic].expired += 1,
+            Err(error) => self.report.refuse(topic, &plan.table, &message, &error),
+        }
+    }
+
+    // Starts as many writes as may be in flight; part-filled batches only where nothing more comes now.
+    fn dispatch(&mut self, dry: bool) {
+        while self.writes.len() < locked(&self.window).allowed() {
+            let Some(batch) = self.batcher.next(dry) else { break };
+            let (trouble, window) = (Arc::clone(&self.trouble), Arc::clone(&self.window));
+            let note = move |error: &WriteError| {
+                if matches!(error, WriteError::Overloaded(_)) {
+                    locked(&window).overloaded();
+                }
+                *locked(&trouble) = error.to_string();
+            };
+            let store = Arc::clone(&self.rewrite.store);
+            let target = self.rewrite.targets[batch.plan].clone();
+            self.writes.spawn(write(store, target, batch, self.over.clone(), Some(STALE_AFTER), note));
+        }
+    }
+
+    fn written(&mut self, topic: usize, Written { batch, fate }: Written) -> Result<(), Ended> {
+        match fate {
+            Fate::Acknowledged(at) => {
+                locked(&self.window).succeeded();
+                self.acknowledged(topic, batch, at);
+            }
+            Fate::Refused(reason) => match batch.split() {
+                Ok((left, right)) => {
+                    self.batcher.again(right);
+                    self.batcher.again(left);
+                }
+                Err(single) => {
+                    self.suspects.push(Suspect::new(single, reason));
+                    self.judge();
+                }
+            },
+            Fate::Stale => {
+                let (limit, why) = (STALE_AFTER.as_secs(), locked(&self.trouble).clone());
+                return Err(Ended::Early(format!("cassandra has not taken a row for {limit} s: {why}")));
+            }
+            Fate::Void => return Err(self.why()),
+        }
+        Ok(())
+    }
+
+    fn acknowledged(&mut self, topic: usize, batch: Batch, at: Instant) {
+        if let Some(proof) = self.proof {
+            self.last_written = self.last_written.max(proof.now(at));
+        }
+        self.count(topic, batch.plan, batch.rows.len() as u64);
+        self.batcher.recycle(batch);
+    }
+
+    fn judge(&mut self) {
+        let Rewrite { settings, routes, store, targets, .. } = self.rewrite;
+        self.suspects.judge(|suspects| {
+            let judge = Judge {
+                store: Arc::clone(store),
+                routes: Arc::clone(routes),
+                targets: targets.clone(),
+                writer: settings.consumer.group.clone(),
+            };
+            judge.round(suspects)
+        });
+    }
+
+    fn judged(&mut self, topic: usize, round: Round) -> Result<(), Ended> {
+        for (suspect, verdict) in round? {
+            match verdict {
+                Verdict::Taken(at) => self.acknowledged(topic, suspect.batch, at),
+                Verdict::Row => {
+                    let plan = &self.rewrite.targets[suspect.batch.plan].plan;
+                    self.refused(topic, &suspect.batch, &suspect.error(plan));
+                }
+                Verdict::Open if suspect.waits_for() > PATIENCE => {
+                    let (limit, why) = (PATIENCE.as_secs(), &suspect.reason);
+                    return Err(Ended::Early(format!(
+                        "it is not known after {limit} s whether a row is at fault or the cluster: {why}"
+                    )));
+                }
+                Verdict::Open => self.suspects.push(suspect),
+            }
+        }
+        self.judge();
+        Ok(())
+    }
+
+    fn refused(&mut self, topic: usize, row: &Batch, error: &DataError) {
+        let Rewrite { targets, topics, .. } = self.rewrite;
+        for Origin { chunk, place, partition, .. } in &row.origins {
+            let message = chunk.message(&topics[topic].name, partition.number, *place);
+            self.report.refuse(topic, &targets[row.plan].plan.table, &message, error);
+        }
+    }
+
+    fn count(&mut self, topic: usize, target: usize, rows: u64) {
+        let of_topic = &mut self.report.topics[topic];
+        let deletes = self.rewrite.targets[target].plan.deletes;
+        *(if deletes { &mut of_topic.deleted } else { &mut of_topic.written }) += rows;
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        let topics = &self.report.topics;
+        Progress {
+            passed: topics.iter().map(|topic| topic.passed).sum(),
+            of: topics.iter().map(|topic| topic.offsets).sum(),
+            is_written: false,
+        }
+    }
+
+    fn why(&self) -> Ended {
+        self.proof.map_or_else(|| Ended::Early(INTERRUPTED.to_owned()), Proof::why)
+    }
+}

@@ -1,0 +1,179 @@
+//! What became of the messages whose rows were to be written once more. Serialises to its JSON form.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use serde::Serialize;
+use service::UNAVAILABLE;
+
+use super::{Ended, Topic};
+use crate::decode::DataError;
+use crate::message::Message;
+
+/// Kinds of refusals that are told apart; the rest is counted as one.
+const KINDS_MAX: usize = 50;
+/// Messages that are named of each.
+const NAMED: usize = 5;
+
+/// See the module.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// One a topic.
+    pub topics: Vec<TopicReport>,
+    /// Why messages are no rows, at most 51 kinds.
+    pub refusals: Vec<Refusal>,
+    /// How long it took.
+    pub seconds: f64,
+    /// Why it ended before all was done; `None`: all rows are written and durable.
+    pub ended: Option<Ended>,
+    #[serde(skip)]
+    known: BTreeMap<String, usize>,
+}
+
+/// Outcomes of a topic's messages, one for each of its routes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct TopicReport {
+    /// Its name.
+    pub topic: String,
+    /// Offsets that were to be read.
+    pub offsets: u64,
+    /// Of these, those that were passed; some may have no message any more, or never had.
+    pub passed: u64,
+    /// Messages that were read.
+    pub messages: u64,
+    /// Rows that were written, also where the table has a newer one.
+    pub written: u64,
+    /// Rows that were deleted, by messages without a value.
+    pub deleted: u64,
+    /// Whose time to live has passed: nothing is written.
+    pub expired: u64,
+    /// That can never be rows.
+    pub refused: u64,
+}
+
+/// Messages that are no rows for reasons of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    /// `keyspace.table`
+    pub table: String,
+    /// The kind of error.
+    pub class: String,
+    /// The reason of the first of them.
+    pub reason: String,
+    /// How many.
+    pub count: u64,
+    /// The first of them, `topic:partition:offset`.
+    pub first: Vec<String>,
+}
+
+impl Report {
+    pub(super) fn of(topics: &[Topic]) -> Self {
+        let of_topic = |topic: &Topic| TopicReport {
+            topic: topic.name.clone(),
+            offsets: topic
+                .ranges
+                .values()
+                .map(|range| u64::try_from(range.end - range.start).unwrap_or(0))
+                .sum(),
+            ..TopicReport::default()
+        };
+        Self { topics: topics.iter().map(of_topic).collect(), ..Self::default() }
+    }
+
+    pub(super) fn end(mut self, ended: Option<Ended>, began: Instant) -> Self {
+        self.seconds = began.elapsed().as_secs_f64();
+        self.ended = ended;
+        self
+    }
+
+    /// Whether it wrote anything.
+    pub(super) fn writes(&self) -> bool {
+        self.topics.iter().any(|topic| topic.written + topic.deleted > 0)
+    }
+
+    pub(super) fn refuse(&mut self, topic: usize, table: &str, message: &Message<'_>, error: &DataError) {
+        self.topics[topic].refused += 1;
+        let mut identity = format!("{table}\0{}", error.kind());
+        let mut more = "";
+        if !self.known.contains_key(&identity) && self.known.len() >= KINDS_MAX {
+            (identity, more) = (String::new(), "other reasons, such as: ");
+        }
+        let place = *self.known.entry(identity).or_insert_with(|| {
+            self.refusals.push(Refusal {
+                table: table.to_owned(),
+                class: error.class.name().to_owned(),
+                reason: format!("{more}{}", error.reason),
+                count: 0,
+                first: Vec::new(),
+            });
+            self.refusals.len() - 1
+        });
+        let refusal = &mut self.refusals[place];
+        refusal.count += 1;
+        if refusal.first.len() < NAMED {
+            refusal.first.push(format!("{}:{}:{}", message.topic, message.partition, message.offset));
+        }
+    }
+
+    /// 0: all rows are written. 1: some messages are no rows, or something has to be mended. 69: it can be run again as it is.
+    pub fn exit_code(&self) -> i32 {
+        match self.ended {
+            Some(Ended::Early(_)) => UNAVAILABLE,
+            Some(Ended::Mend(_)) => 1,
+            None => i32::from(!self.refusals.is_empty()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::Class;
+    use crate::message::Headers;
+
+    fn refuse(report: &mut Report, offset: i64, reason: &str) {
+        let message = Message {
+            topic: "orders",
+            partition: 3,
+            offset,
+            timestamp_ms: None,
+            key: None,
+            value: None,
+            headers: Headers::NONE,
+        };
+        let error = DataError { class: Class::Value, reason: reason.to_owned() };
+        report.refuse(0, "shop.orders", &message, &error);
+    }
+
+    #[test]
+    fn refusals_of_one_kind_are_counted_and_the_first_are_named() {
+        let mut report = Report { topics: vec![TopicReport::default()], ..Report::default() };
+        assert_eq!(report.exit_code(), 0);
+        (0..9).for_each(|offset| refuse(&mut report, offset, &format!("column n: {offset} is too much")));
+        refuse(&mut report, 9, "column k: no value");
+        assert_eq!((report.refusals.len(), report.topics[0].refused, report.exit_code()), (2, 10, 1));
+        let Refusal { count, first, reason, .. } = &report.refusals[0];
+        assert_eq!((*count, first.len(), first[4].as_str()), (9, NAMED, "orders:3:4"));
+        assert_eq!(reason, "column n: 0 is too much");
+    }
+
+    #[test]
+    fn kinds_of_refusals_do_not_grow_without_end() {
+        let mut report = Report { topics: vec![TopicReport::default()], ..Report::default() };
+        let word = |number: i64| "x".repeat(usize::try_from(number + 1).unwrap());
+        (0..200).for_each(|number| refuse(&mut report, number, &word(number)));
+        assert_eq!(report.refusals.len(), KINDS_MAX + 1);
+        let rest = &report.refusals[KINDS_MAX];
+        assert!(rest.count == 150 && rest.reason.starts_with("other reasons, such as: x"), "{rest:?}");
+    }
+
+    #[test]
+    fn exit_code_tells_whether_it_helps_to_run_it_again() {
+        let code = |ended| Report { ended, ..Report::default() }.exit_code();
+        let why = || "why".to_owned();
+        assert_eq!(
+            [None, Some(Ended::Early(why())), Some(Ended::Mend(why()))].map(code),
+            [0, UNAVAILABLE, 1]
+        );
+    }
+}

@@ -1,0 +1,98 @@
+//! `tributary replay`: messages of a topic -> their rows, written once more.
+
+mod screen;
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use consumer::rewrite::{Options, Progress, Rewrite};
+use consumer::topic::Since;
+use service::{shutdown, telemetry};
+
+use crate::dead_letters::failed;
+use crate::print::output;
+use crate::progress::ProgressLine;
+use crate::settings;
+use crate::since::since;
+
+const EXAMPLES: &str = "\
+Examples:
+  tributary replay --topic users_created --since beginning        after the table was emptied, or dropped and created again
+  tributary replay --topic weather --since 2days                  the messages of the last two days
+  tributary replay --topic weather --topic faker --since 2026-11-22T00:00:00Z --until 1h
+  tributary replay --topic wikipedia --since beginning --dry-run  what the routes make of all of them today
+  tributary replay --topic wikipedia --since 1h --rate 2000       beside a busy consumer";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    all rows are written, and durable
+  1    some messages can be no rows: they are counted by cause, and the first are named; or routes do not fit their tables
+  2    wrong usage
+  69   Kafka or Cassandra could not be reached, stopped to answer or was restarted; or it was interrupted: run it again
+  78   wrong configuration, no such topic, or Cassandra refuses the user
+
+Rows have the WRITETIME that they had at first: what is newer in a table stays, also a delete, and what is right is not changed.
+So it may be run again, and beside the consumer: no consumer group is joined, no offset is committed, and no dead letter is
+written; the consumer has done that. Letters are replayed by `tributary dead-letters replay`.
+
+Settings are the consumer's: tributary.toml, then variables such as TRIBUTARY__KAFKA__BROKERS.";
+
+/// Arguments of `tributary replay`.
+#[derive(Debug, clap::Args)]
+#[command(before_help = EXAMPLES, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    /// A topic that a route names; may be repeated. Where several topics fill a table that was lost, name them all
+    #[arg(long, value_name = "TOPIC", required = true)]
+    topic: Vec<String>,
+    /// Where to begin: a time span back from now (90m, 2h, 3days), a time (2026-11-22T00:00:00Z), an offset, or beginning
+    #[arg(long, value_name = "WHEN", value_parser = since)]
+    since: Since,
+    /// Where to end, likewise; the first message of then is the first that is left out [default: the ends as they are now]
+    #[arg(long, value_name = "WHEN", value_parser = since)]
+    until: Option<Since>,
+    /// Messages a second, at most [default: as many as Cassandra takes]
+    #[arg(long, value_name = "N")]
+    rate: Option<NonZeroU32>,
+    /// Say what would happen, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// The folder of routes [default: as configured, else routes]
+    #[arg(long, value_name = "DIR")]
+    routes: Option<PathBuf>,
+    /// Print the outcome as one JSON object in the last line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Replays, prints, and returns the exit code.
+///
+/// # Errors
+/// The configuration cannot be used, or a server is away.
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
+    telemetry::init_with("off");
+    let settings = settings::of_consumer(arguments.routes)?;
+    settings::of_tables(&settings, "a replay writes to Cassandra's tables")?;
+    let options = Options {
+        topics: arguments.topic,
+        since: arguments.since,
+        until: arguments.until,
+        rate: arguments.rate,
+    };
+    let stop = shutdown::on_signal()?;
+    let rewrite = Rewrite::open(&settings, &options).await.map_err(failed)?;
+    let (line, began) = (ProgressLine::new(), Instant::now());
+    let tell = |progress: Progress| {
+        if progress.is_written {
+            let durable_after_s = settings.consumer.durable_after.as_secs();
+            line.say(&format!("all rows are written, and are durable {durable_after_s} s later"));
+        } else {
+            line.tell(|| screen::progress(progress, began.elapsed()));
+        }
+    };
+    let report =
+        if arguments.dry_run { rewrite.dry_run(&stop, tell).await } else { rewrite.run(&stop, tell).await };
+    line.clear();
+    output(&screen::text(&report, arguments.dry_run), arguments.json, &report)?;
+    Ok(report.exit_code())
+}

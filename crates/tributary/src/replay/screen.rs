@@ -1,0 +1,163 @@
+//! What a replay has done, and how far it is, for a person.
+
+use std::time::Duration;
+
+use consumer::rewrite::{Ended, Progress, Refusal, Report, TopicReport};
+
+use crate::print::{grouped, line, safe};
+
+/// Bytes of a reason that are shown.
+const REASON_BYTES_MAX: usize = 300;
+
+/// The whole report.
+pub(super) fn text(report: &Report, dry_run: bool) -> String {
+    let mut text = String::new();
+    for topic in &report.topics {
+        one_topic(&mut text, topic, dry_run);
+    }
+    if !report.refusals.is_empty() {
+        text.push('\n');
+    }
+    for Refusal { table, class, reason, count, first } in &report.refusals {
+        let why = safe(&format!("{table}: {class}: {reason}"), REASON_BYTES_MAX);
+        line(
+            &mut text,
+            format_args!("refused  {} x {why}\n         {}", grouped(*count), safe(&first.join(", "), 2_000)),
+        );
+    }
+    if let Some(address) = report.refusals.first().and_then(|refusal| refusal.first.first()) {
+        line(&mut text, format_args!("\nLook at one: tributary explain {}", safe(address, REASON_BYTES_MAX)));
+    }
+    let messages = grouped(report.topics.iter().map(|topic| topic.messages).sum());
+    let seconds = report.seconds;
+    let end = match (&report.ended, dry_run) {
+        (None, true) => format!("{messages} messages in {seconds:.1} s, and nothing was written"),
+        (None, false) => format!("{messages} messages in {seconds:.1} s; their rows are durable"),
+        (Some(Ended::Early(why)), _) => format!(
+            "ended early after {messages} messages, {seconds:.1} s: {}; run it again, what is written already does no harm",
+            safe(why, REASON_BYTES_MAX)
+        ),
+        (Some(Ended::Mend(why)), _) => format!(
+            "ended early after {messages} messages, {seconds:.1} s: {}; mend that first, what is written already does no harm",
+            safe(why, REASON_BYTES_MAX)
+        ),
+    };
+    line(&mut text, format_args!("\n{end}"));
+    text
+}
+
+fn one_topic(text: &mut String, of_topic: &TopicReport, dry_run: bool) {
+    let TopicReport { topic, offsets, passed, messages, written, deleted, expired, refused } = of_topic;
+    let gone = match passed.saturating_sub(*messages) {
+        0 => String::new(),
+        gone => format!(", {} not there any more", grouped(gone)),
+    };
+    let not_read = match offsets.saturating_sub(*passed) {
+        0 => String::new(),
+        left => format!(", {} not read", grouped(left)),
+    };
+    line(
+        text,
+        format_args!(
+            "{topic}: {} messages of {} offsets{gone}{not_read}",
+            grouped(*messages),
+            grouped(*offsets)
+        ),
+    );
+    let rows = if dry_run { "would be rows" } else { "written" };
+    line(
+        text,
+        format_args!(
+            "  {rows} {}   deletes {}   expired {}   refused {}",
+            grouped(*written),
+            grouped(*deleted),
+            grouped(*expired),
+            grouped(*refused)
+        ),
+    );
+}
+
+/// `120,000 of 500,000 offsets, 40,000 a second, 10s left`
+pub(super) fn progress(Progress { passed, of, .. }: Progress, elapsed: Duration) -> String {
+    let far = format!("{} of {} offsets", grouped(passed), grouped(of));
+    let a_second = u128::from(passed) * 1_000 / elapsed.as_millis().max(1);
+    match u64::try_from(a_second) {
+        Ok(a_second @ 1..) => {
+            let left = Duration::from_secs(of.saturating_sub(passed).div_ceil(a_second));
+            format!("{far}, {} a second, {} left", grouped(a_second), humantime::format_duration(left))
+        }
+        _ => far,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(ended: Option<Ended>) -> Report {
+        let topic = TopicReport {
+            topic: "orders".to_owned(),
+            offsets: 1_234_580,
+            passed: 1_234_580,
+            messages: 1_234_570,
+            written: 1_234_560,
+            deleted: 3,
+            expired: 1,
+            refused: 6,
+        };
+        let refusal = Refusal {
+            table: "shop.orders".to_owned(),
+            class: "value".to_owned(),
+            reason: "column n: \x07".to_owned(),
+            count: 6,
+            first: vec!["orders:0:7".to_owned(), "orders:1:9".to_owned()],
+        };
+        let mut report = Report::default();
+        report.topics.push(topic);
+        report.refusals.push(refusal);
+        (report.seconds, report.ended) = (61.25, ended);
+        report
+    }
+
+    #[test]
+    fn report_tells_each_outcome_and_the_first_messages_of_each_cause() {
+        let expected = "\
+orders: 1,234,570 messages of 1,234,580 offsets, 10 not there any more
+  written 1,234,560   deletes 3   expired 1   refused 6
+
+refused  6 x shop.orders: value: column n: \\u{7}
+         orders:0:7, orders:1:9
+
+Look at one: tributary explain orders:0:7
+
+1,234,570 messages in 61.2 s; their rows are durable
+";
+        assert_eq!(text(&report(None), false), expected);
+        let dry = text(&report(None), true);
+        assert!(dry.contains("would be rows 1,234,560") && dry.contains("nothing was written"), "{dry}");
+    }
+
+    #[test]
+    fn report_of_what_ended_early_tells_what_to_do() {
+        let mut early = report(Some(Ended::Early("it was interrupted".to_owned())));
+        early.topics[0].passed -= 1_000;
+        early.topics[0].messages -= 1_000;
+        let early = text(&early, false);
+        assert!(early.contains("10 not there any more, 1,000 not read"), "{early}");
+        assert!(
+            early.contains("after 1,233,570 messages, 61.2 s: it was interrupted; run it again"),
+            "{early}"
+        );
+        let mend = text(&report(Some(Ended::Mend("column n is gone".to_owned()))), false);
+        assert!(mend.contains("column n is gone; mend that first"), "{mend}");
+    }
+
+    #[test]
+    fn progress_tells_rate_and_what_is_left() {
+        let told = |passed, seconds| {
+            progress(Progress { passed, of: 500_000, is_written: false }, Duration::from_secs(seconds))
+        };
+        assert_eq!(told(0, 3), "0 of 500,000 offsets");
+        assert_eq!(told(120_000, 3), "120,000 of 500,000 offsets, 40,000 a second, 10s left");
+    }
+}
