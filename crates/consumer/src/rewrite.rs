@@ -6,6 +6,7 @@
 //! never be a row is counted and named: its dead letter is there already.
 
 mod flow;
+mod intake;
 mod pace;
 mod report;
 

@@ -15,12 +15,10 @@ use super::pace::Pace;
 use super::{Ended, Progress, Report, Rewrite, Topic, TopicReport};
 use crate::batch::{Batch, Batcher, Origin};
 use crate::dead_letter::INTERRUPTED;
-use crate::decode::{DataError, Decoded, Decoder};
-use crate::message::{Chunk, Partition};
+use crate::decode::{DataError, Decoder};
 use crate::replay::PATIENCE;
 use crate::replay::proof::Proof;
 use crate::replicas::Replicas;
-use crate::routes::target_of;
 use crate::store::WriteError;
 use crate::suspects::{Judge, Round, Suspect, Suspects, Verdict};
 use crate::topic::Walk;
@@ -34,22 +32,22 @@ const SUSPECTS_MAX: usize = 1_000;
 
 /// See the module.
 pub(super) struct Flow<'a> {
-    rewrite: &'a Rewrite,
+    pub(super) rewrite: &'a Rewrite,
     /// `None`: nothing is written.
-    proof: Option<&'a Proof>,
+    pub(super) proof: Option<&'a Proof>,
     over: CancellationToken,
     pub(super) report: Report,
     /// When the last row was acknowledged, on the horizon's clock.
     pub(super) last_written: Duration,
 
-    decoder: Decoder,
-    batcher: Batcher,
-    replicas: Vec<Replicas>,
-    pace: Pace,
+    pub(super) decoder: Decoder,
+    pub(super) batcher: Batcher,
+    pub(super) replicas: Vec<Replicas>,
+    pub(super) pace: Pace,
     /// Bytes of messages that may wait for their outcome.
-    budget: Arc<Semaphore>,
+    pub(super) budget: Arc<Semaphore>,
     /// Where each partition of the topic is.
-    positions: BTreeMap<i32, i64>,
+    pub(super) positions: BTreeMap<i32, i64>,
 
     writes: JoinSet<Written>,
     window: Arc<Mutex<Window>>,
@@ -137,55 +135,6 @@ impl<'a> Flow<'a> {
         self.batcher.waiting() < self.rewrite.settings.consumer.in_flight
             && self.suspects.len() < SUSPECTS_MAX
             && self.budget.available_permits() > 0
-    }
-
-    fn take_in(&mut self, place: usize, topic: &Topic, mut chunk: Chunk) {
-        // The last one may be larger than what is left.
-        let bytes = chunk.size().min(self.budget.available_permits());
-        let permit =
-            Arc::clone(&self.budget).try_acquire_many_owned(u32::try_from(bytes).unwrap_or(u32::MAX));
-        if let Ok(permit) = permit {
-            chunk.hold(permit);
-        }
-        self.pace.took(chunk.len(), Instant::now());
-        let chunk = Arc::new(chunk);
-        let now_ms = chrono::Utc::now().timestamp_millis();
-        for run in chunk.spans() {
-            let number = run.partition.number;
-            let before = self.positions.insert(number, run.end).unwrap_or(run.first);
-            let of_topic = &mut self.report.topics[place];
-            of_topic.passed += u64::try_from(run.end - before).unwrap_or(0);
-            of_topic.messages += run.messages.len() as u64;
-            for message in run.messages.clone() {
-                for &route in &topic.routes {
-                    let partition = Partition { topic: place, number };
-                    self.decode(route, Origin::alone(&chunk, message, partition), now_ms);
-                }
-            }
-        }
-    }
-
-    fn decode(&mut self, route: usize, origin: Origin, now_ms: i64) {
-        let Rewrite { settings, targets, topics, .. } = self.rewrite;
-        let (topic, number) = (origin.partition.topic, origin.partition.number);
-        let message = origin.chunk.message(&topics[topic].name, number, origin.place);
-        let target = target_of(targets, route, &message);
-        let plan = &targets[target].plan;
-        let rows = self.batcher.rows(target);
-        let before = rows.bytes.len();
-        let bytes_max = settings.consumer.row_bytes_max;
-        match self.decoder.decode_within(bytes_max, plan, &message, now_ms, rows) {
-            Ok(Decoded::Row) if self.proof.is_none() => {
-                rows.pop(before);
-                self.count(topic, target, 1);
-            }
-            Ok(Decoded::Row) => {
-                let group = self.replicas[target].group(rows, &plan.partition_key);
-                self.batcher.pushed(target, group, before, origin);
-            }
-            Ok(Decoded::Expired) => self.report.topics[topic].expired += 1,
-            Err(error) => self.report.refuse(topic, &plan.table, &message, &error),
-        }
     }
 
     // Starts as many writes as may be in flight; part-filled batches only where nothing more comes now.
@@ -280,7 +229,7 @@ impl<'a> Flow<'a> {
         }
     }
 
-    fn count(&mut self, topic: usize, target: usize, rows: u64) {
+    pub(super) fn count(&mut self, topic: usize, target: usize, rows: u64) {
         let of_topic = &mut self.report.topics[topic];
         let deletes = self.rewrite.targets[target].plan.deletes;
         *(if deletes { &mut of_topic.deleted } else { &mut of_topic.written }) += rows;

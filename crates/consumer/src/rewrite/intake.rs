@@ -1,0 +1,62 @@
+//! Chunks -> rows of the batcher; what can be no row is counted and named.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::flow::Flow;
+use super::{Rewrite, Topic};
+use crate::batch::Origin;
+use crate::decode::Decoded;
+use crate::message::{Chunk, Partition};
+use crate::routes::target_of;
+
+impl Flow<'_> {
+    pub(super) fn take_in(&mut self, place: usize, topic: &Topic, mut chunk: Chunk) {
+        // The last one may be larger than what is left.
+        let bytes = chunk.size().min(self.budget.available_permits());
+        let permit =
+            Arc::clone(&self.budget).try_acquire_many_owned(u32::try_from(bytes).unwrap_or(u32::MAX));
+        if let Ok(permit) = permit {
+            chunk.hold(permit);
+        }
+        self.pace.took(chunk.len(), Instant::now());
+        let chunk = Arc::new(chunk);
+        let now_ms = chrono::Utc::now().timestamp_millis();
+        for run in chunk.spans() {
+            let number = run.partition.number;
+            let before = self.positions.insert(number, run.end).unwrap_or(run.first);
+            let of_topic = &mut self.report.topics[place];
+            of_topic.passed += u64::try_from(run.end - before).unwrap_or(0);
+            of_topic.messages += run.messages.len() as u64;
+            for message in run.messages.clone() {
+                for &route in &topic.routes {
+                    let partition = Partition { topic: place, number };
+                    self.decode(route, Origin::alone(&chunk, message, partition), now_ms);
+                }
+            }
+        }
+    }
+
+    fn decode(&mut self, route: usize, origin: Origin, now_ms: i64) {
+        let Rewrite { settings, targets, topics, .. } = self.rewrite;
+        let (topic, number) = (origin.partition.topic, origin.partition.number);
+        let message = origin.chunk.message(&topics[topic].name, number, origin.place);
+        let target = target_of(targets, route, &message);
+        let plan = &targets[target].plan;
+        let rows = self.batcher.rows(target);
+        let before = rows.bytes.len();
+        let bytes_max = settings.consumer.row_bytes_max;
+        match self.decoder.decode_within(bytes_max, plan, &message, now_ms, rows) {
+            Ok(Decoded::Row) if self.proof.is_none() => {
+                rows.pop(before);
+                self.count(topic, target, 1);
+            }
+            Ok(Decoded::Row) => {
+                let group = self.replicas[target].group(rows, &plan.partition_key);
+                self.batcher.pushed(target, group, before, origin);
+            }
+            Ok(Decoded::Expired) => self.report.topics[topic].expired += 1,
+            Err(error) => self.report.refuse(topic, &plan.table, &message, &error),
+        }
+    }
+}
