@@ -10,6 +10,7 @@ pub mod kafka;
 mod process;
 pub mod shutdown;
 pub mod telemetry;
+pub mod words;
 
 pub use health::Health;
 pub use process::{Command, Configured, Service, UNAVAILABLE, exit_code, main};

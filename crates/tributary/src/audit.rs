@@ -9,6 +9,7 @@ use consumer::audit::{Options, Progress};
 use consumer::topic::Since;
 use service::config::ConfigError;
 use service::telemetry;
+use tracing::level_filters::LevelFilter;
 
 use crate::print::output;
 use crate::progress::ProgressLine;
@@ -75,7 +76,7 @@ enum Until {
 /// # Errors
 /// The configuration cannot be used.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
-    telemetry::init_with("off");
+    telemetry::init_with(LevelFilter::OFF);
     let settings = settings::of_consumer(arguments.routes)?;
     settings::of_tables(&settings, "audit compares topics with Cassandra's tables")?;
     let options = Options {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use service::config::ConfigError;
 use service::telemetry;
+use tracing::level_filters::LevelFilter;
 
 use crate::print::output;
 use crate::settings;
@@ -54,7 +55,7 @@ pub(crate) struct Arguments {
 /// # Errors
 /// The configuration cannot be used.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
-    telemetry::init_with("off");
+    telemetry::init_with(LevelFilter::OFF);
     let settings = settings::of_consumer(arguments.routes)?;
     settings::of_tables(&settings, "check compares routes with Cassandra's tables")?;
     let sample = usize::try_from(arguments.sample).context("--sample")?;

@@ -15,6 +15,7 @@ use consumer::replay::Failed;
 use consumer::route::{self, Route};
 use service::config::ConfigError;
 use service::telemetry;
+use tracing::level_filters::LevelFilter;
 
 use crate::exit::Unavailable;
 use crate::settings;
@@ -138,7 +139,7 @@ struct Change {
 /// # Errors
 /// The configuration cannot be used, or a server is away.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
-    telemetry::init_with("off");
+    telemetry::init_with(LevelFilter::OFF);
     match arguments.command {
         Command::List(list) => list::run(list).await,
         Command::Show(show) => show::run(show).await,

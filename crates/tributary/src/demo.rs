@@ -21,6 +21,7 @@ use service::{shutdown, telemetry};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+use tracing::level_filters::LevelFilter;
 
 use broker::Broker;
 use files::Folder;
@@ -84,7 +85,7 @@ impl From<Which> for Upstreams {
 /// # Errors
 /// A service ended by itself, or what was published is not what is stored.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    telemetry::init_with("warn");
+    telemetry::init_with(LevelFilter::WARN);
     let stop = shutdown::on_signal()?;
     let settings = Settings::load(arguments.upstreams.map(Upstreams::from))?;
     let folder = Folder::claim(&arguments.dir)?;

@@ -26,6 +26,7 @@ use consumer::topic::Topics;
 use consumer::{Settings, Sink};
 use service::telemetry;
 use tokio::time::{Instant, timeout, timeout_at};
+use tracing::level_filters::LevelFilter;
 
 use crate::print::output;
 use address::Address;
@@ -69,7 +70,7 @@ pub(crate) struct Arguments {
 /// # Errors
 /// Standard output is closed.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
-    telemetry::init_with("off");
+    telemetry::init_with(LevelFilter::OFF);
     let findings = examine(arguments.routes).await;
     output(&screen::text(&findings), arguments.json, &screen::Json::of(&findings))?;
     Ok(screen::exit_code(&findings))

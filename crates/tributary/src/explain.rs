@@ -8,6 +8,7 @@ use consumer::audit::Unready;
 use consumer::explain::{Place, Unexplained};
 use service::config::ConfigError;
 use service::{UNAVAILABLE, telemetry};
+use tracing::level_filters::LevelFilter;
 
 use crate::print::{complain, output};
 use crate::settings;
@@ -48,7 +49,7 @@ pub(crate) struct Arguments {
 /// # Errors
 /// The configuration cannot be used.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
-    telemetry::init_with("off");
+    telemetry::init_with(LevelFilter::OFF);
     let settings = settings::of_consumer(arguments.routes)?;
     settings::of_tables(&settings, "explain shows what is in Cassandra's tables")?;
     let explanation = match consumer::explain::explain(&settings, &arguments.message).await {

@@ -5,6 +5,7 @@ use datasets::{Dataset, REGISTRY};
 use producers::Settings;
 use service::{Health, Service, config, shutdown, telemetry};
 use tokio::sync::watch;
+use tracing::level_filters::LevelFilter;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,7 +36,7 @@ pub(crate) struct Arguments {
 /// # Errors
 /// The configuration cannot be used, or nothing was published.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
-    telemetry::init_with("warn");
+    telemetry::init_with(LevelFilter::WARN);
     let dataset = REGISTRY.iter().find(|dataset| dataset.name == arguments.dataset);
     let dataset = dataset.expect("the parser lets the registry's names pass alone");
     once(dataset, config::load()?, shutdown::on_signal()?).await?;

@@ -5,6 +5,7 @@ use std::io::Write as _;
 
 use anyhow::Context;
 use serde::Serialize;
+use service::words::{in_json, steers};
 
 /// Prints what a person reads, and with `json` the object on a last line.
 ///
@@ -23,7 +24,7 @@ pub(crate) fn output(text: &str, json: bool, object: &impl Serialize) -> anyhow:
 /// # Errors
 /// It has no form in JSON.
 pub(crate) fn json(object: &impl Serialize) -> anyhow::Result<String> {
-    Ok(escaped(&serde_json::to_string(object).context("write the outcome as JSON")?))
+    Ok(in_json(&serde_json::to_string(object).context("write the outcome as JSON")?))
 }
 
 /// Appends a line.
@@ -85,38 +86,6 @@ fn push(safe: &mut String, c: char) {
     }
 }
 
-// Whether a terminal obeys it instead of showing it: a control character, or one that turns the direction of what
-// follows, or hides it.
-fn steers(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{61c}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
-}
-
-// The same object to whoever reads it: such characters can only stand in its strings.
-fn escaped(json: &str) -> String {
-    let mut escaped = String::with_capacity(json.len());
-    for c in json.chars() {
-        if steers(c) {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                // Writing to a string cannot fail.
-                let _ = write!(escaped, "\\u{unit:04x}");
-            }
-        } else {
-            escaped.push(c);
-        }
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,18 +95,6 @@ mod tests {
         let hostile = "red \x1b[31m, bell \x07, next\nline, turned \u{202e}, \u{9b}2J";
         let shown = safe(hostile, 1_000);
         assert_eq!(shown, r"red \u{1b}[31m, bell \u{7}, next\nline, turned \u{202e}, \u{9b}2J");
-    }
-
-    #[test]
-    fn an_object_has_no_such_character_either_and_is_the_same_object() {
-        let hostile = "\u{7f} \u{9b}2J \u{202e} \u{61c} \u{e0041} \x1b äöü 日本 😀";
-        let json = escaped(&serde_json::to_string(&[hostile]).unwrap());
-        assert!(!json.chars().any(steers), "{json:?}");
-        assert!(
-            json.contains(r"\u007f \u009b2J \u202e \u061c \udb40\udc41") && json.contains("äöü 日本 😀"),
-            "{json}"
-        );
-        assert_eq!(serde_json::from_str::<[String; 1]>(&json).unwrap(), [hostile]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::time::Instant;
 use consumer::rewrite::{Options, Progress, Rewrite};
 use consumer::topic::Since;
 use service::{shutdown, telemetry};
+use tracing::level_filters::LevelFilter;
 
 use crate::dead_letters::failed;
 use crate::print::output;
@@ -70,7 +71,7 @@ pub(crate) struct Arguments {
 /// # Errors
 /// The configuration cannot be used, or a server is away.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
-    telemetry::init_with("off");
+    telemetry::init_with(LevelFilter::OFF);
     let settings = settings::of_consumer(arguments.routes)?;
     settings::of_tables(&settings, "a replay writes to Cassandra's tables")?;
     let options = Options {

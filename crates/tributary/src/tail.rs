@@ -11,6 +11,7 @@ use anyhow::{Context, anyhow};
 use consumer::topic::{Ranges, Since, Topics};
 use rdkafka::message::BorrowedMessage;
 use service::{kafka, telemetry};
+use tracing::level_filters::LevelFilter;
 
 use crate::exit::Unavailable;
 use crate::print::{complain, json};
@@ -95,7 +96,7 @@ fn start(text: &str) -> Result<Start, String> {
 /// # Errors
 /// The configuration cannot be used, there is no such topic, or Kafka is away.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
-    telemetry::init_with("off");
+    telemetry::init_with(LevelFilter::OFF);
     let settings = settings::of_consumer(None)?;
     let columns = if arguments.whole { None } else { columns() };
     let shown = tokio::task::spawn_blocking(move || {
