@@ -11,6 +11,8 @@ use crate::message::Partition;
 use crate::plan::Plan;
 
 const SUMMARY_EVERY: Duration = Duration::from_secs(10);
+/// As often as it is asked.
+const TICK: Duration = Duration::from_secs(1);
 
 /// Counts since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -159,13 +161,14 @@ impl Progress {
             }
         }
         let elapsed = self.told_at.elapsed();
-        if elapsed < SUMMARY_EVERY {
+        // A tick may come a little early.
+        if elapsed + TICK / 2 < SUMMARY_EVERY {
             return;
         }
         let Totals { read, stored, dead_lettered, expired, .. } = self.totals;
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
         let rows_per_s = (stored - self.told.stored) as f64 / elapsed.as_secs_f64();
-        let rows_per_s = format!("{rows_per_s:.1}");
+        let rows_per_s = (rows_per_s * 10.0).round() / 10.0;
         info!(read, stored, dead_lettered, expired, rows_per_s, written_lag, durable_lag, "progress");
         if let Some(latest) = self.last_dead.take() {
             let new = dead_lettered - self.told.dead_lettered;

@@ -15,6 +15,7 @@ mod rates;
 mod settings;
 mod snapshot;
 mod state;
+mod story;
 mod watch;
 mod web;
 

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::history::{History, Past, Range};
 use crate::http::Client;
 use crate::pipeline::Pipeline;
+use crate::story::Story;
 use crate::watch::store::Tables;
 use crate::watch::{broker, services, store};
 use crate::{Snapshot, Sources};
@@ -104,6 +105,7 @@ async fn collect(
     std::thread::spawn(move || broker::watch(&kafka, &told_ends));
     tokio::spawn(store::watch(shared.sources.tables.clone(), connected, told_store));
 
+    let mut story = Story::new(Utc::now());
     let mut ticks = interval(SNAPSHOT_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -124,6 +126,8 @@ async fn collect(
             _ = ticks.tick() => {
                 let told = Told::of(&mut pipeline);
                 locked(&shared.past).push(&told.snapshot);
+                // One of the receivers is nobody's.
+                story.tell(&told.snapshot, snapshots.receiver_count() - 1);
                 snapshots.send_replace(told);
             }
         }

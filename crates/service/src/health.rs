@@ -27,6 +27,12 @@ struct Part {
     since: (Instant, SystemTime),
 }
 
+impl Part {
+    fn for_s(&self) -> u64 {
+        self.since.0.elapsed().as_secs()
+    }
+}
+
 /// The health of one service; cheap to clone, shared by its parts.
 #[derive(Debug, Clone, Default)]
 pub struct Health {
@@ -78,7 +84,7 @@ impl Health {
         let line = |part: &Part| PartReport {
             state: part.state,
             reason: part.reason.clone(),
-            for_s: part.since.0.elapsed().as_secs(),
+            for_s: part.for_s(),
             since: humantime::format_rfc3339_millis(part.since.1).to_string(),
         };
         Report { state, parts: parts.iter().map(|(name, part)| (*name, line(part))).collect() }
@@ -91,13 +97,20 @@ impl Health {
         if before.is_none_or(|part| part.state != state) {
             match state {
                 State::Green if before.is_none() => info!(part = name, "ready"),
-                State::Green => info!(part = name, "recovered"),
+                State::Green => info!(part = name, after_s = before.map(Part::for_s), "recovered"),
                 State::Yellow => info!(part = name, reason, "working, with a remark"),
                 State::Red => warn!(part = name, reason, "not working"),
             }
             parts.insert(name, Part { state, reason, since: (Instant::now(), SystemTime::now()) });
         } else if let Some(part) = parts.get_mut(name) {
             part.reason = reason;
+        }
+    }
+
+    /// Logs which parts do not work still: who looks at the log's end wants to know, too.
+    pub(crate) fn remind(&self) {
+        for (name, part) in self.lock().iter().filter(|(_, part)| part.state == State::Red) {
+            info!(part = name, for_s = part.for_s(), reason = part.reason, "still not working");
         }
     }
 

@@ -1,5 +1,6 @@
 //! From `main` to an exit code: arguments, settings, telemetry, the service's port, its run, its end.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,6 +12,9 @@ use tracing::{error, info};
 
 use crate::config::{self, ConfigError};
 use crate::{Health, http, shutdown, telemetry};
+
+/// As often as services sum up what they have done.
+const REMIND_EVERY: Duration = Duration::from_secs(10);
 
 /// Settings of a service: whatever its `run` needs, and the address of its port.
 pub trait Configured: DeserializeOwned {
@@ -117,6 +121,13 @@ pub fn exit_code(error: &anyhow::Error) -> i32 {
     if error.downcast_ref::<ConfigError>().is_some() { 78 } else { 1 }
 }
 
+async fn remind(health: &Health) -> Infallible {
+    loop {
+        tokio::time::sleep(REMIND_EVERY).await;
+        health.remind();
+    }
+}
+
 async fn start<T, F, R>(
     name: &'static str,
     settings: T,
@@ -138,7 +149,11 @@ where
         let endless = CancellationToken::new();
         http::serve(settings.http(), health.clone(), telemetry::metrics(), pause.clone(), endless).await?;
     }
-    run(settings, Service { command, health, shutdown, pause }).await?;
+    let service = Service { command, health: health.clone(), shutdown, pause };
+    tokio::select! {
+        ended = run(settings, service) => ended?,
+        never = remind(&health) => match never {},
+    }
     info!(service = name, "stopped");
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
-use crate::faults::Fault;
+use crate::faults::{Fault, RECENT_CHANGE, WEATHER};
 
 const RECENT_MAX: usize = 10_000;
 const PATHS_MAX: usize = 64;
@@ -18,7 +18,7 @@ pub(crate) struct Journal {
     book: Mutex<Book>,
     pub(crate) events: AtomicU64,
     pub(crate) faults: AtomicU64,
-    requests: AtomicU64,
+    requests: [AtomicU64; 5],
 }
 
 #[derive(Debug, Default)]
@@ -52,10 +52,11 @@ pub(crate) struct Report {
     recent: Vec<Entry>,
 }
 
-/// Totals since the start, for the log.
+/// Requests by upstream, and what else the log tells, since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
-    pub(crate) requests: u64,
+    /// Of weather, random-user, companies, wikipedia, and of nobody.
+    pub(crate) requests: [u64; 5],
     pub(crate) events: u64,
     pub(crate) faults: u64,
 }
@@ -63,7 +64,7 @@ pub(crate) struct Totals {
 impl Journal {
     /// Notes one answer. The query is kept without its credential.
     pub(crate) fn note(&self, at: DateTime<Utc>, path: &str, query: &str, status: u16, fault: Option<Fault>) {
-        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.requests[upstream(path)].fetch_add(1, Ordering::Relaxed);
         let mut book = self.lock();
         // A scanner must not grow the map without end.
         let known = book.paths.len() < PATHS_MAX || book.paths.contains_key(path);
@@ -91,7 +92,7 @@ impl Journal {
 
     pub(crate) fn totals(&self) -> Totals {
         Totals {
-            requests: self.requests.load(Ordering::Relaxed),
+            requests: std::array::from_fn(|place| self.requests[place].load(Ordering::Relaxed)),
             events: self.events.load(Ordering::Relaxed),
             faults: self.faults.load(Ordering::Relaxed),
         }
@@ -99,6 +100,17 @@ impl Journal {
 
     fn lock(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// Its place in `Totals::requests`.
+fn upstream(path: &str) -> usize {
+    match path.strip_prefix("/api/").map(|rest| rest.trim_end_matches('/').split('/').count()) {
+        _ if path == WEATHER => 0,
+        Some(1) => 1,
+        Some(2) => 2,
+        _ if path == RECENT_CHANGE => 3,
+        _ => 4,
     }
 }
 
@@ -113,6 +125,14 @@ fn redacted(query: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn requests_are_told_by_upstream() {
+        let journal = Journal::default();
+        let paths = [WEATHER, "/api/1.4/", "/api/1.4", "/api/v2/companies", RECENT_CHANGE, "/favicon.ico"];
+        paths.iter().for_each(|path| journal.note(DateTime::UNIX_EPOCH, path, "", 200, None));
+        assert_eq!(journal.totals().requests, [1, 2, 1, 1, 1]);
+    }
 
     #[test]
     fn journal_is_bounded_and_forgets_the_key() {

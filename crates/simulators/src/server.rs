@@ -83,14 +83,19 @@ async fn list_faults(State(app): State<Arc<App>>) -> Json<Vec<Script>> {
 }
 
 async fn add_fault(State(app): State<Arc<App>>, Json(script): Json<Script>) -> Response {
+    let Script { path, fault, count, .. } = script.clone();
     match app.faults.add(script) {
-        Ok(()) => Json(app.faults.list()).into_response(),
+        Ok(()) => {
+            info!(path, ?fault, count, "fault scripted");
+            Json(app.faults.list()).into_response()
+        }
         Err(reason) => (StatusCode::BAD_REQUEST, format!("{reason}\n")).into_response(),
     }
 }
 
 async fn clear_faults(State(app): State<Arc<App>>) -> StatusCode {
     app.faults.clear();
+    info!("faults cleared");
     StatusCode::NO_CONTENT
 }
 
@@ -159,11 +164,17 @@ async fn summarise(app: &App) {
     loop {
         ticks.tick().await;
         let now = app.journal.totals();
+        let [weather, random_user, companies, wikipedia, others] =
+            std::array::from_fn(|place| now.requests[place] - before.requests[place]);
         info!(
-            requests = now.requests - before.requests,
+            weather,
+            random_user,
+            companies,
+            wikipedia,
+            others,
             events = now.events - before.events,
             faults = now.faults - before.faults,
-            "served"
+            "requests answered"
         );
         before = now;
     }

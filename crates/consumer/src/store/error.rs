@@ -72,9 +72,9 @@ pub(super) fn of_connect(error: &NewSessionError, settings: &Cassandra) -> Conne
     }
     match error {
         NewSessionError::EmptyKnownNodesList | NewSessionError::IllegalConfig(_) => {
-            ConnectError::Refused(format!("cassandra.contact_points = {points:?}: {}", chain(error)))
+            ConnectError::Refused(format!("cassandra.contact_points = {points:?}: {}", words(error)))
         }
-        _ => ConnectError::Unreachable(format!("cassandra at {points} does not answer: {}", chain(error))),
+        _ => ConnectError::Unreachable(format!("cassandra at {points} does not answer: {}", words(error))),
     }
 }
 
@@ -89,22 +89,22 @@ pub(super) fn of_certificate(reason: &str, settings: &Cassandra) -> ConnectError
 
 pub(super) fn of_prepare(error: &PrepareError) -> WriteError {
     match error {
-        PrepareError::AllAttemptsFailed { first_attempt } => of_attempt(first_attempt, chain(error)),
+        PrepareError::AllAttemptsFailed { first_attempt } => of_attempt(first_attempt, words(error)),
         // The statement's meaning has changed between nodes: the schema is on its way.
-        PrepareError::PreparedStatementIdsMismatch => WriteError::Refused(chain(error)),
-        _ => WriteError::Unavailable(chain(error)),
+        PrepareError::PreparedStatementIdsMismatch => WriteError::Refused(words(error)),
+        _ => WriteError::Unavailable(words(error)),
     }
 }
 
 pub(super) fn of_execution(error: &ExecutionError) -> WriteError {
     match error {
-        ExecutionError::LastAttemptError(attempt) => of_attempt(attempt, chain(error)),
+        ExecutionError::LastAttemptError(attempt) => of_attempt(attempt, words(error)),
         ExecutionError::PrepareError(prepare) => of_prepare(prepare),
         ExecutionError::BadQuery(BadQuery::ValuesTooLongForKey(..) | BadQuery::SerializationError(_)) => {
-            WriteError::Refused(chain(error))
+            WriteError::Refused(words(error))
         }
-        ExecutionError::RequestTimeout(_) => WriteError::Overloaded(chain(error)),
-        _ => WriteError::Unavailable(chain(error)),
+        ExecutionError::RequestTimeout(_) => WriteError::Overloaded(words(error)),
+        _ => WriteError::Unavailable(words(error)),
     }
 }
 
@@ -131,6 +131,15 @@ fn of_attempt(error: &RequestAttemptError, text: String) -> WriteError {
 fn is_of_the_cluster(message: &str) -> bool {
     let name = message.strip_prefix("Guardrail ").and_then(|rest| rest.split_once(" violated: "));
     name.is_some_and(|(name, _)| GUARDRAILS_OF_THE_CLUSTER.contains(&name))
+}
+
+// Before what a connection failed with the driver names its own parts.
+fn words(error: &(dyn std::error::Error + 'static)) -> String {
+    let chain = chain(error);
+    match chain.rsplit_once("Last connection failed with: ") {
+        Some((_, why)) => why.to_owned(),
+        None => chain,
+    }
 }
 
 #[cfg(test)]

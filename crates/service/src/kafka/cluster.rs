@@ -58,9 +58,11 @@ impl Cluster {
         let text = if reason.is_empty() { error.to_string() } else { reason.to_owned() };
         let remedy = Remedy::of(error.rdkafka_error_code(), &text);
         let mut state = self.lock();
+        // Behind that it tells its own state, and how often it has tried.
+        let text = text.split_once(" (after ").map_or(text.as_str(), |(words, _)| words);
         let text = match &remedy {
             Some(remedy) => format!("{text}; {}", remedy.words()),
-            None => text,
+            None => text.to_owned(),
         };
         if remedy.is_some_and(|remedy| remedy != Remedy::Protocol) {
             state.refused = Some(text.clone());
