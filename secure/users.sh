@@ -30,12 +30,18 @@ set_password() {
     --add-config-file "$private/$1" 2>&1) || fail "the password of $1 is not taken at $brokers: $(why "$answer")"
 }
 
-# grant USER OPERATIONS KIND NAMES
+# grant USERS OPERATIONS KIND NAMES
 grant() {
   local arguments=() word answer
+  for word in ${1//,/ }; do arguments+=(--allow-principal "User:$word"); done
   for word in ${2//,/ }; do arguments+=(--operation "$word"); done
-  for word in ${4//,/ }; do arguments+=("--$3" "$word"); done
-  answer=$("$bin/kafka-acls.sh" --bootstrap-server "$brokers" --add --allow-principal "User:$1" "${arguments[@]}" 2>&1) ||
+  # There is one cluster: its option takes no name.
+  if [ "$3" = cluster ]; then
+    arguments+=(--cluster)
+  else
+    for word in ${4//,/ }; do arguments+=("--$3" "$word"); done
+  fi
+  answer=$("$bin/kafka-acls.sh" --bootstrap-server "$brokers" --add "${arguments[@]}" 2>&1) ||
     fail "$1 cannot be allowed to $2 $3 $4 at $brokers: $(why "$answer")"
 }
 
@@ -58,12 +64,12 @@ for password in "$passwords"/*; do
   soon set_password "$user"
 done
 grants=0
-while read -r user operations kind names rest; do
-  [[ -z $user || $user == \#* ]] && continue
-  [[ $kind =~ ^(topic|group)$ && -n $names && -z $rest ]] ||
-    fail "$file: '$user $operations $kind $names $rest' is not 'user operations topic|group names'"
+while read -r who operations kind names rest; do
+  [[ -z $who || $who == \#* ]] && continue
+  [[ $kind =~ ^(topic|group|cluster)$ && -n $names && -z $rest ]] ||
+    fail "$file: '$who $operations $kind $names $rest' is not 'users operations topic|group|cluster names'"
   grants=$((grants + 1))
-  soon grant "$user" "$operations" "$kind" "$names"
+  soon grant "$who" "$operations" "$kind" "$names"
 done <"$file"
 for job in "${running[@]}"; do wait "$job" || exit 1; done
 say "done: $users users have their passwords, and the rights of $grants lines, at $brokers"

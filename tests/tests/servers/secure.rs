@@ -220,6 +220,8 @@ async fn a_producer_whose_right_is_taken_away_keeps_its_records_and_sends_them_l
     scene.topics();
     let topic = Resource::Topic("faker");
     scene.kafka.allow(GUEST, Operation::Write, topic).unwrap();
+    // As in secure/acls.conf: who may write nothing at all is else no producer any more, which ends the client.
+    scene.kafka.allow(GUEST, Operation::IdempotentWrite, Resource::Cluster).unwrap();
     let mut producer = start(scene, &world, "faker", GUEST, &[("FAKER__RATE", "50")]);
     healthy(&producer);
     scene.kafka.disallow(GUEST, Operation::Write, topic).unwrap();

@@ -1,4 +1,4 @@
-//! A user's rights on a topic or a group: given and taken away.
+//! A user's rights on a topic, a group or the cluster: given and taken away.
 //!
 //! The codes of operations and resources are those of Kafka's `AclOperation` and `ResourceType`.
 
@@ -23,6 +23,8 @@ pub enum Operation {
     Describe,
     /// Read its settings.
     DescribeConfigs,
+    /// Be numbered by the cluster, so that a message that is sent twice is stored once.
+    IdempotentWrite,
 }
 
 /// On what.
@@ -32,6 +34,8 @@ pub enum Resource<'a> {
     Topic(&'a str),
     /// The consumer group of that name.
     Group(&'a str),
+    /// All of it.
+    Cluster,
 }
 
 impl Operation {
@@ -41,6 +45,7 @@ impl Operation {
             Self::Write => 4,
             Self::Describe => 8,
             Self::DescribeConfigs => 10,
+            Self::IdempotentWrite => 12,
         }
     }
 }
@@ -50,12 +55,14 @@ impl Resource<'_> {
         match self {
             Self::Topic(_) => 2,
             Self::Group(_) => 3,
+            Self::Cluster => 4,
         }
     }
 
     fn name(self) -> String {
         match self {
             Self::Topic(name) | Self::Group(name) => name.to_owned(),
+            Self::Cluster => "kafka-cluster".to_owned(),
         }
     }
 }

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 // Grants what the file says, as the one-shot of the containers does.
 fn grant(scene: &Scene) {
     for words in lines("secure/acls.conf") {
-        let [user, operations, kind, names] = &words[..] else { panic!("{words:?}") };
+        let [users, operations, kind, names] = &words[..] else { panic!("{words:?}") };
         for (operation, name) in
             operations.split(',').flat_map(|op| names.split(',').map(move |name| (op, name)))
         {
@@ -27,14 +27,18 @@ fn grant(scene: &Scene) {
                 "Write" => Operation::Write,
                 "Describe" => Operation::Describe,
                 "DescribeConfigs" => Operation::DescribeConfigs,
+                "IdempotentWrite" => Operation::IdempotentWrite,
                 other => panic!("{other}"),
             };
             let resource = match kind.as_str() {
                 "topic" => Resource::Topic(name),
                 "group" => Resource::Group(name),
+                "cluster" => Resource::Cluster,
                 other => panic!("{other}"),
             };
-            scene.kafka.allow(user, operation, resource).unwrap();
+            for user in users.split(',') {
+                scene.kafka.allow(user, operation, resource).unwrap();
+            }
         }
     }
 }
