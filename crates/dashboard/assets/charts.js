@@ -7,9 +7,14 @@ import { UNKNOWN, clock, hourAndMinute } from "./format.js";
 
 const HEIGHT = 180;
 const SYNC = "time";
+// Of a young dashboard little is known: not so little that one minute fills the axis.
+const SPAN_MIN_S = 300;
+const MINUTES = [1, 2, 3, 5, 10, 15, 30, 60, 120, 180, 240].map((minutes) => minutes * 60);
 // Streams differ by a factor of a thousand: on a logarithmic axis all of them can be read. Below this it is linear.
 const LINEAR_BELOW = { rate: 0.1, lag: 1, latency: 1 };
 const POWERS = [0, 0.1, 1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
+// Messages are counted: an axis of a few of them has no halves.
+const WHOLE = POWERS.filter((power) => power >= 1).flatMap((power) => [power, 2 * power, 5 * power]);
 
 /**
  * A chart: { node, show(times, lines), close }. `kind` is a key of LINEAR_BELOW, `format` writes a value.
@@ -32,16 +37,18 @@ export function chart({ title, about, kind, format, logarithmic }) {
     legend: { show: false },
     cursor: { y: false, sync: { key: SYNC, setSeries: false }, drag: { x: false, y: false }, points: { size: 6 } },
     scales: {
+      x: { range: (_, oldest, newest) => [oldest === null ? null : Math.min(oldest, newest - SPAN_MIN_S), newest] },
       y: logarithmic
         ? { distr: 4, asinh: LINEAR_BELOW[kind], range: (_, __, highest) => [0, roomAbove(highest, LINEAR_BELOW[kind])] }
         : { range: (_, __, highest) => [0, Math.max(highest ?? 0, LINEAR_BELOW[kind]) * 1.1] },
     },
     axes: [
-      { ...axis(), size: 28, values: (_, splits) => splits.map((second) => hourAndMinute(second * 1000)) },
+      { ...axis(), size: 28, incrs: MINUTES, values: (_, splits) => splits.map((second) => hourAndMinute(second * 1000)) },
       {
         ...axis(),
         size: 62,
         values: (_, splits) => splits.map((value) => (value === null ? "" : tick(value, format))),
+        ...(kind === "lag" ? { incrs: WHOLE } : {}),
         ...(logarithmic ? { splits: (_, __, lowest, highest) => POWERS.filter((power) => (power === 0 || power > LINEAR_BELOW[kind]) && power >= lowest && power <= highest), filter: (_, splits) => splits } : {}),
       },
     ],
