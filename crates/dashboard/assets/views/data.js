@@ -3,10 +3,12 @@
 import { poll } from "../api.js";
 import { streamColour } from "../colours.js";
 import { element, follow, said, setText } from "../dom.js";
-import { celsius, clock, count, percent } from "../format.js";
+import { beginning, celsius, clock, count, percent } from "../format.js";
 import { notice, pageHead } from "../panel.js";
 
 const ASK_EVERY = 10000;
+// A longer name, which anybody may write, would push the others out of sight.
+const LABEL = 60;
 
 export function dataView() {
   const state = notice("Reading the newest messages.");
@@ -50,7 +52,7 @@ function bars({ stream, title, about, head }) {
 function bar({ label }) {
   const fill = element("i", { class: "bar" });
   const value = element("span", { class: "bar-value" });
-  const node = element("tr", {}, element("th", { scope: "row" }, said(label)),
+  const node = element("tr", {}, element("th", { scope: "row" }, said(label.length > LABEL ? `${beginning(label, LABEL)}…` : label)),
     element("td", {}, element("div", { class: "bar-cell" }, element("span", { class: "bar-track", "aria-hidden": "true" }, fill), value)));
   return {
     node,
