@@ -13,7 +13,7 @@ const LIMIT = 100;
  */
 export function finder({ title, label, address, found, noun, empty, place, show }) {
   const state = notice("Reading.");
-  const told = element("p", { class: "quiet small" });
+  const told = element("p", { class: "quiet small told" });
   let sought = "";
   let asking = new AbortController();
 

@@ -10,7 +10,7 @@ const ASK_EVERY = 10000;
 
 export function deadLettersView() {
   const state = notice("Reading the dead letters.");
-  const told = element("p", { class: "quiet small" });
+  const told = element("p", { class: "quiet small told" });
   const list = element("div", { class: "causes" });
   const asking = poll("/api/dead-letters", ASK_EVERY, (answer) => {
     state[answer.causes.length === 0 ? "say" : "clear"]("There is none: each message so far could become a row.");
