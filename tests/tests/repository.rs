@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use datasets::REGISTRY;
+use openssl::sha::sha256;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -53,6 +54,27 @@ fn each_missing_part_is_named() {
     let found = missing("tides", "tides", "sea.tides");
     assert_eq!(found.len(), 12, "{found:#?}");
     assert!(found.contains(&"tides: no file routes/tides.toml".to_owned()), "{found:#?}");
+}
+
+// Each folder of others' files has a file VERSION, which ends with the lines of `sha256sum`.
+#[test]
+fn every_file_of_others_is_the_one_that_its_version_names() {
+    for folder in ["crates/dashboard/assets/vendor/uplot", "tests/assets/axe-core"] {
+        let version = read(&format!("{folder}/VERSION"));
+        let (_, sums) = version.split_once("sha256:\n").unwrap();
+        let mut named = vec!["VERSION".to_owned()];
+        for line in sums.lines() {
+            let (sum, file) = line.trim().split_once("  ").unwrap();
+            let bytes = std::fs::read(root().join(folder).join(file)).unwrap();
+            let found: String = sha256(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(found, sum, "{folder}/{file}");
+            named.push(file.to_owned());
+        }
+        let there = std::fs::read_dir(root().join(folder)).unwrap();
+        let there: Vec<String> =
+            there.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        assert!(there.iter().all(|file| named.contains(file)), "{there:?}, {named:?}");
+    }
 }
 
 #[test]

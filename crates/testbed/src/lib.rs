@@ -11,6 +11,7 @@
 mod binaries;
 mod cache;
 mod cassandra;
+mod chromedriver;
 mod cql;
 mod docker;
 mod http;
@@ -30,6 +31,7 @@ mod wait;
 pub use binaries::{BINARIES_VARIABLE, SHIPPED, image};
 pub use cache::cache;
 pub use cassandra::Cassandra;
+pub use chromedriver::{NoChromedriver, chromedriver};
 pub use docker::docker_engine;
 pub use http::get;
 pub use jars::prepare;

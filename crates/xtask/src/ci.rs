@@ -9,6 +9,7 @@ pub(crate) fn run() -> Result<()> {
     step::cargo(&["fmt", "--all", "--check"])?;
     step::cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])?;
     test::run(None)?;
+    test::run(Some(Tier::Browser))?;
     chaos::run(&chaos::Arguments::short())?;
     test::run(Some(Tier::Compose))
 }

@@ -23,7 +23,7 @@ struct Arguments {
 enum Task {
     /// Run tests: without a tier, units and tests on real servers
     Test { tier: Option<test::Tier> },
-    /// Formatting, clippy, all tests and the compose tier
+    /// Formatting, clippy, all tests, those in a browser, the short chaos and the compose tier
     Ci,
     /// Measure: prints a table, and with --json one JSON object on the last line
     Bench(bench::Arguments),
@@ -88,8 +88,9 @@ mod tests {
     #[test]
     fn a_tier_that_does_not_exist_is_refused() {
         assert!(Arguments::try_parse_from(["xtask", "test", "fast"]).is_ok());
+        assert!(Arguments::try_parse_from(["xtask", "test", "browser"]).is_ok());
         assert!(Arguments::try_parse_from(["xtask", "test"]).is_ok());
         let refused = Arguments::try_parse_from(["xtask", "test", "slow"]).map(|_| ()).unwrap_err();
-        assert!(refused.to_string().contains("[possible values: fast, compose]"), "{refused}");
+        assert!(refused.to_string().contains("[possible values: fast, browser, compose]"), "{refused}");
     }
 }

@@ -1,4 +1,5 @@
-//! The tests by what they need: nothing (fast), real servers (the default), a container engine (compose).
+//! The tests by what they need: nothing (fast), real servers (the default), a browser beside them, a container
+//! engine (compose).
 
 use std::path::Path;
 use std::process::Command;
@@ -12,6 +13,8 @@ use crate::step;
 pub(crate) enum Tier {
     /// Units alone: no servers
     Fast,
+    /// The dashboard in a real Chromium, before real servers
+    Browser,
     /// The compose file on a container engine
     Compose,
 }
@@ -20,15 +23,14 @@ pub(crate) fn run(tier: Option<Tier>) -> Result<()> {
     match tier {
         None => on_servers(),
         Some(Tier::Fast) => fast(),
+        Some(Tier::Browser) => browser(),
         Some(Tier::Compose) => compose(),
     }
 }
 
 fn on_servers() -> Result<()> {
-    let tools = testbed::tools()?;
-    eprintln!("==> servers by {tools}");
     // Now, rather than inside of the first test: a machine without a network is told before it compiles.
-    testbed::prepare(&tools)?;
+    step::servers()?;
     // The tests start the binaries as processes; cargo builds for them only those of their own package.
     step::cargo(&["build", "--workspace", "--bins"])?;
     step::cargo(&["test", "--workspace"])
@@ -37,6 +39,16 @@ fn on_servers() -> Result<()> {
 fn fast() -> Result<()> {
     step::cargo(&["test", "--workspace", "--exclude", "end-to-end", "--exclude", "testbed"])?;
     step::cargo(&["test", "--package", "testbed", "--lib"])
+}
+
+// The screenshots are told as they are made.
+fn browser() -> Result<()> {
+    let chromedriver = testbed::chromedriver()?;
+    eprintln!("==> browser by {}", chromedriver.display());
+    step::servers()?;
+    step::cargo(&["build", "--workspace", "--bins"])?;
+    let browser = ["test", "--package", "end-to-end", "--features", "browser", "--test", "browser"];
+    step::cargo(&[&browser[..], &["--", "--test-threads=1", "--nocapture"]].concat())
 }
 
 fn compose() -> Result<()> {
