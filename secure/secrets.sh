@@ -43,13 +43,21 @@ give() {
   local to=$folder/$1 owner=$2
   shift 2
   mkdir -p "$to"
-  cp "$store/ca.pem" "$to/ca.pem"
+  put "$store/ca.pem" "$to/ca.pem" "$owner"
   while [ "$#" -gt 0 ]; do
-    cp "$store/$1" "$to/$2"
+    put "$store/$1" "$to/$2" "$owner"
     shift 2
   done
-  chmod -R u=rwX,go= "$to"
-  chown -R "$owner" "$to"
+  chmod u=rwx,go= "$to"
+  chown "$owner" "$to"
+}
+# put FROM TO OWNER: whole or not at all, since whoever reads it may start at this moment.
+put() {
+  [ -f "$2" ] && cmp -s "$1" "$2" && return
+  cp "$1" "$2.new"
+  chmod u=rw,go= "$2.new"
+  chown "$3" "$2.new"
+  mv "$2.new" "$2"
 }
 for user in weather faker wikipedia companies random-user; do give "$user" "$OURS" "kafka/$user" kafka; done
 give consumer "$OURS" kafka/consumer kafka cassandra/consumer cassandra

@@ -1,6 +1,6 @@
 //! `dashboard`: 5,000 messages a second through Kafka into the table -> what it costs to look on.
 //!
-//! Measured in turn: nobody looks on, one viewer, fifty; viewers who also open one page after the other; and
+//! Measured in turn, each with a fresh process: nobody looks on, one viewer, fifty; viewers who also open one page after the other; and
 //! `tributary status`, once and as `--watch`. A viewer is a connection that reads every snapshot, as the page does. The
 //! dashboard asks one consumer for its metrics, Kafka for the ends of the topics, and Cassandra whether it is there, each
 //! once a second. How long its page takes to be drawn is the matter of the browser tests.
@@ -36,6 +36,7 @@ const PAGES: [&str; 5] = [
     "/api/dead-letters",
     "/api/pictures",
 ];
+const EVENT: &[u8] = b"event: snapshot";
 const STATUS_CALLS: usize = 20;
 const SOON: Duration = Duration::from_secs(60);
 /// Messages that are published over and over.
@@ -81,12 +82,17 @@ pub(crate) async fn run(rows: u32, runs: u32) -> Result<Report> {
     let drain = consumer(&kafka, &database, folder.path())?;
     let flow = Flow::start(&kafka.brokers(), &messages)?;
     drain.wait("rows", SOON, |child| Ok(stored(child)?.filter(|rows| *rows > 0).map(drop)))?;
-    let scene = Scene::open(&kafka, &database, &drain, folder.path(), window)?;
-
     let mut done: Vec<Vec<Figure>> = AUDIENCES.iter().map(|_| Vec::new()).collect();
     for number in 1..=runs {
         for (audience, figures) in AUDIENCES.into_iter().zip(&mut done) {
+            let scene = Scene::open(&kafka, &database, &drain, folder.path(), window)?;
             let figure = scene.measure(audience).await?;
+            scene.child.end()?;
+            let behind = flow.published().saturating_sub(stored(&drain)?.unwrap_or(0));
+            ensure!(
+                behind < u64::from(PER_S),
+                "the consumer is {behind} messages behind: the machine is too busy"
+            );
             eprintln!(
                 "==> run {number} of {runs}, {}: {:.2} % of a core, {:.1} MB",
                 audience.name(),
@@ -96,6 +102,7 @@ pub(crate) async fn run(rows: u32, runs: u32) -> Result<Report> {
             figures.push(figure);
         }
     }
+    let scene = Scene::open(&kafka, &database, &drain, folder.path(), window)?;
     let status = scene.status()?;
     let (published, seconds) = flow.end()?;
     drain
@@ -139,6 +146,10 @@ impl Flow {
         Ok(Self { ended, published, deliveries, since, thread })
     }
 
+    fn published(&self) -> u64 {
+        self.published.load(Ordering::Relaxed)
+    }
+
     // How many messages were published, and in how many seconds.
     fn end(self) -> Result<(u64, f64)> {
         self.ended.store(true, Ordering::Relaxed);
@@ -178,9 +189,10 @@ impl<'a> Scene<'a> {
 
     async fn measure(&self, audience: Audience) -> Result<Figure> {
         let mut looking = JoinSet::new();
-        for _ in 0..audience.viewers() {
-            let address = self.address.clone();
-            looking.spawn(async move { view(&address).await });
+        let seen: Vec<Arc<AtomicU64>> = (0..audience.viewers()).map(|_| Arc::default()).collect();
+        for seen in &seen {
+            let (address, seen) = (self.address.clone(), Arc::clone(seen));
+            looking.spawn(async move { view(&address, &seen).await });
         }
         let watch = (audience == Audience::Watch).then(|| self.watch()).transpose()?;
         let watched_before = watch.as_ref().map(cpu_s).transpose()?;
@@ -195,9 +207,15 @@ impl<'a> Scene<'a> {
                     tokio::task::spawn_blocking(move || testbed::get(&address, path)).await?.context(path)?;
                 ensure!(status == 200, "{path}: {status}: {text}");
             }
-            ensure!(looking.len() >= audience.viewers(), "a viewer has lost its connection");
         }
         let seconds = since.elapsed().as_secs_f64();
+        // One a second, and one more or less at both ends.
+        let expected = self.window.as_secs() - 2;
+        let least = seen.iter().map(|seen| seen.load(Ordering::Relaxed)).min();
+        ensure!(
+            least.is_none_or(|least| least >= expected),
+            "a viewer has seen {least:?} of {expected} snapshots"
+        );
         let core_share = (self.child.cpu_s()? - before) / seconds;
         let watched = watch.as_ref().map(cpu_s).transpose()?;
         Ok(Figure {
@@ -237,14 +255,19 @@ fn cpu_s(service: &Service) -> Result<f64> {
     Ok(testbed::cpu_s(service.pid().context("it has ended")?)?)
 }
 
-// Reads snapshots until it is aborted, or the connection ends.
-async fn view(address: &str) -> Result<()> {
+// Reads and counts snapshots until it is aborted, or the connection ends.
+async fn view(address: &str, seen: &AtomicU64) -> Result<()> {
     let mut connection = TcpStream::connect(address).await?;
     let request = format!("GET /api/events HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\n\r\n");
     connection.write_all(request.as_bytes()).await?;
     let mut bytes = vec![0; 64 << 10];
-    while connection.read(&mut bytes).await? > 0 {}
-    Ok(())
+    loop {
+        let read = connection.read(&mut bytes).await?;
+        ensure!(read > 0, "the connection has ended");
+        // An event is written at once, its name first.
+        let events = bytes[..read].windows(EVENT.len()).filter(|window| *window == EVENT).count();
+        seen.fetch_add(events as u64, Ordering::Relaxed);
+    }
 }
 
 impl Audience {
@@ -284,7 +307,7 @@ fn report(rows: u32, runs: u32, per_s: f64, done: &[Vec<Figure>], status: &[Dura
         ]
     };
     let lines: Vec<_> = AUDIENCES.into_iter().zip(done).map(line).collect();
-    let header = ["", "dashboard, of a core", "its peak RSS MB so far", "the command, of a core"];
+    let header = ["", "dashboard, of a core", "its peak RSS MB", "the command, of a core"];
     let status_ms = millis(percentile(status, 50));
     let text = format!(
         "dashboard: {per_s:.0} messages/s, medians of {runs} runs of {:.0} s each\n{}\

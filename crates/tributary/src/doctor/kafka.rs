@@ -69,7 +69,7 @@ pub(super) async fn observe(settings: Option<&Settings>) -> Option<Seen> {
     Some(seen)
 }
 
-// Nothing where no broker tells: then the client has no answer either, and says why.
+// Nothing where no broker tells in time.
 async fn advertised(settings: Settings) -> Vec<Address> {
     let asked = tokio::task::spawn_blocking(move || topic::advertised(LIMIT, &settings, CLIENT_ID));
     let Ok(Ok(Ok(told))) = timeout(CLIENT_LIMIT, asked).await else { return Vec::new() };
@@ -98,6 +98,12 @@ impl Seen {
             }
             Some(Ok(topics)) => findings.push(Finding::ok("kafka client", let_in(topics.names().count()))),
             Some(Err(why)) => findings.push(shut_out(why)),
+        }
+        if self.advertised.is_empty() && matches!(self.client, Some(Ok(_))) {
+            findings.push(Finding::not_checked(
+                "kafka's advertised address",
+                format!("no broker has told it within {LIMIT:?}"),
+            ));
         }
         let asked = addresses(&self.bootstrap);
         findings

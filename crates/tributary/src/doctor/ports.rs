@@ -20,8 +20,12 @@ const KAFKA: [Port; 2] = [
 ];
 const CASSANDRA: Port =
     Port { number: 9042, of: "cassandra", question: Question::Cql, moved_by: "CASSANDRA_PORT in .env" };
-const DASHBOARD: Port =
-    Port { number: 9000, of: "the dashboard", question: Question::Http, moved_by: "DASHBOARD_PORT in .env" };
+const DASHBOARD: Port = Port {
+    number: 9000,
+    of: "the dashboard",
+    question: Question::Http,
+    moved_by: "DASHBOARD_PORT in .env (on the host TRIBUTARY__DASHBOARD__BIND)",
+};
 /// What our page has in it, and no other does.
 const OUR_PAGE: &str = "tributary";
 

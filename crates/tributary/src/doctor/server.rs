@@ -86,7 +86,11 @@ impl Server {
         let peer = match reach {
             Reach::Unresolved(why) => {
                 let host = address.host();
-                return Finding::wrong(what, format!("the name {host} does not resolve: {why}"), correct);
+                // Docker forgets the name of a container that is stopped.
+                let remedy = format!(
+                    "{correct}; if {host} is a container, start it (docker compose up -d {container})"
+                );
+                return Finding::wrong(what, format!("the name {host} does not resolve: {why}"), remedy);
             }
             Reach::NobodyListens => {
                 return Finding::wrong(what, "nobody listens there: the connection is refused", start);
