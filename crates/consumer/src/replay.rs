@@ -29,7 +29,7 @@ use crate::route::Route;
 use crate::routes::{Misfit, Target, target_of, targets};
 use crate::rows::Rows;
 use crate::settings::Settings;
-use crate::store::{ConnectError, Store};
+use crate::store::{ConnectError, Store, WriteError};
 use proof::Proof;
 use window::{Outcome, Window};
 
@@ -232,6 +232,7 @@ pub(crate) async fn connect(
         Err(ConnectError::Unreachable(why)) => return Err(Failed::Unavailable(why)),
     };
     let targets = targets(&store, routes).await.map_err(|misfit| match misfit {
+        Misfit::Store(WriteError::Unauthorized(why)) => Failed::Refused(why),
         Misfit::Store(error) if error.may_pass() => Failed::Unavailable(error.to_string()),
         misfit => Failed::Misfit(misfit.describe()),
     })?;
@@ -242,7 +243,10 @@ pub(crate) async fn connect(
 impl From<Misfit> for Ended {
     fn from(misfit: Misfit) -> Self {
         match misfit {
+            Misfit::Store(WriteError::Unauthorized(why)) => Self::Refused(why),
             Misfit::Store(error) if error.may_pass() => Self::Early(error.to_string()),
+            // Its routes fit the new form.
+            Misfit::Changed => Self::Early(misfit.describe()),
             misfit => Self::Mend(misfit.describe()),
         }
     }

@@ -94,7 +94,7 @@ impl Attempts {
                     return Some(Fate::Refused(reason.clone()));
                 }
             }
-            WriteError::Unavailable(_) | WriteError::Overloaded(_) => {}
+            WriteError::Unavailable(_) | WriteError::Overloaded(_) | WriteError::Unauthorized(_) => {}
         }
         self.stale_after.is_some_and(|limit| tried_for >= limit).then_some(Fate::Stale)
     }

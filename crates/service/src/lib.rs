@@ -13,7 +13,7 @@ pub mod telemetry;
 pub mod words;
 
 pub use health::Health;
-pub use process::{Command, Configured, Service, UNAVAILABLE, exit_code, main};
+pub use process::{Command, Configured, MISCONFIGURED, Service, UNAVAILABLE, exit_code, main};
 
 /// For librdkafka too. It allocates each message on one thread and frees it on another, which glibc's allocator pays for
 /// with locks: about a fifth of a service's CPU time (docs/benchmarks.md).

@@ -116,9 +116,12 @@ where
 /// The exit code of a command whose server is away: `EX_UNAVAILABLE` of sysexits.h.
 pub const UNAVAILABLE: i32 = 69;
 
+/// The exit code of a command that is configured wrongly: `EX_CONFIG` of sysexits.h.
+pub const MISCONFIGURED: i32 = 78;
+
 /// The exit code that tells a script what kind of failure this is.
 pub fn exit_code(error: &anyhow::Error) -> i32 {
-    if error.downcast_ref::<ConfigError>().is_some() { 78 } else { 1 }
+    if error.downcast_ref::<ConfigError>().is_some() { MISCONFIGURED } else { 1 }
 }
 
 async fn remind(health: &Health) -> Infallible {

@@ -12,6 +12,7 @@ use service::{shutdown, telemetry};
 use tracing::level_filters::LevelFilter;
 
 use crate::dead_letters::failed;
+use crate::exit::Unavailable;
 use crate::print::output;
 use crate::progress::ProgressLine;
 use crate::settings;
@@ -31,7 +32,7 @@ Exit codes:
   1    some messages can be no rows: they are counted by cause, and the first are named; or routes do not fit their tables
   2    wrong usage
   69   Kafka or Cassandra could not be reached, stopped to answer or was restarted; or it was interrupted: run it again
-  78   wrong configuration, no such topic, or Cassandra refuses the user
+  78   wrong configuration, no such topic, or Cassandra refuses the user, or a right of it that is then named
 
 Rows have the WRITETIME that they had at first: what is newer in a table stays, also a delete, and what is right is not changed.
 So it may be run again, and beside the consumer: no consumer group is joined, no offset is committed, and no dead letter is
@@ -81,7 +82,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
         rate: arguments.rate,
     };
     let stop = shutdown::on_signal()?;
-    let rewrite = Rewrite::open(&settings, &options).await.map_err(failed)?;
+    let rewrite = tokio::select! {
+        opened = Rewrite::open(&settings, &options) => opened.map_err(failed)?,
+        () = stop.cancelled() => return Err(Unavailable("it was interrupted".to_owned()).into()),
+    };
     let (line, began) = (ProgressLine::new(), Instant::now());
     let tell = |progress: Progress| {
         if progress.is_written {

@@ -1,5 +1,6 @@
 //! `tributary replay`: what is on a topic is in its table again, and nothing newer is touched.
 
+use std::net::TcpListener;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -259,7 +260,41 @@ async fn an_interrupted_replay_tells_how_far_it_came_and_can_be_run_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_was_restarted_before_the_rows_were_durable_is_told() {
+async fn a_replay_that_still_connects_can_be_interrupted() {
+    let (world, topic) = scene("replay_connects").await;
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let brokers = silent.local_addr().unwrap().to_string();
+    let mut command = start(&world, &topic, &BEGINNING, &[("KAFKA__BROKERS", &brokers)]);
+    let connected = tokio::task::spawn_blocking(move || silent.accept().unwrap()).await.unwrap();
+    let began = std::time::Instant::now();
+    assert_eq!(command.terminate().unwrap(), 69, "{}", command.log());
+    assert!(began.elapsed() < Duration::from_secs(5) && command.log().contains("it was interrupted"));
+    drop(connected);
+}
+
+// Rights are told by the server that has some.
+async fn a_right_that_is_missing_is_named(world: &World, topic: &str) {
+    let name = &world.name;
+    world.cql(&format!("CREATE ROLE {name} WITH PASSWORD = 'secret' AND LOGIN = true")).await;
+    let role = [("CASSANDRA__USERNAME", name.as_str()), ("CASSANDRA__PASSWORD", "secret")];
+    for table in ["tributary.durability_probe".to_owned(), format!("{name}.orders")] {
+        let missing = format!("no MODIFY permission on <table {table}>");
+        let deadline = std::time::Instant::now() + SOON;
+        loop {
+            let (code, log, _) = finish(&mut start(world, topic, &BEGINNING, &role));
+            assert!(code == 78 && log.contains("grant that first"), "{code}: {log}");
+            if log.contains(&missing) {
+                break;
+            }
+            // The right that was granted last is known after some seconds.
+            assert!(std::time::Instant::now() < deadline, "{log}");
+        }
+        world.cql(&format!("GRANT MODIFY ON TABLE {table} TO {name}")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_node_and_a_missing_right_are_told() {
     let start_both = || pair(Options::default(), Options::default().authentication(true)).unwrap();
     let (kafka, mut cassandra) = tokio::task::spawn_blocking(start_both).await.unwrap();
     let world = World::on(&kafka, &cassandra, "replay_durable").await;
@@ -283,5 +318,6 @@ async fn a_node_that_was_restarted_before_the_rows_were_durable_is_told() {
     world.answers().await;
     let (code, log, _) = finish(&mut start(&world, &topic, &BEGINNING, &patient));
     assert_eq!((code, world.count("orders").await), (0, 500), "{log}");
+    a_right_that_is_missing_is_named(&world, &topic).await;
     cassandra.stop();
 }

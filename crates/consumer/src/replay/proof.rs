@@ -14,7 +14,7 @@ use super::{Ended, INTERRUPTED, PATIENCE};
 use crate::horizon::{Horizon, Verdict};
 use crate::locked;
 use crate::settings::Settings;
-use crate::store::Store;
+use crate::store::{Store, WriteError};
 
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
@@ -129,6 +129,7 @@ async fn probe(store: &Store, writer: &str, horizon: &Mutex<Horizon>, told: &wat
         let mut trouble = "not every node answers".to_owned();
         let verdict = match store.probe(writer, chrono::Utc::now().timestamp_millis()).await {
             Ok(answer) => locked(horizon).answered(Instant::now(), &answer),
+            Err(WriteError::Unauthorized(why)) => return Ended::Refused(why),
             Err(error) => {
                 trouble = error.to_string();
                 Verdict::Unanswered

@@ -42,6 +42,8 @@ pub enum Ended {
     Early(String),
     /// The routes do not fit the tables any more, or the database is another one: somebody has to mend that first.
     Mend(String),
+    /// A server refuses the user a right, which is named: somebody has to grant it.
+    Refused(String),
 }
 
 /// Letters that failed again for reasons of one kind.

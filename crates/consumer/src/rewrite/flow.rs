@@ -51,7 +51,8 @@ pub(super) struct Flow<'a> {
 
     writes: JoinSet<Written>,
     window: Arc<Mutex<Window>>,
-    trouble: Arc<Mutex<String>>,
+    /// What the last attempt that failed failed with.
+    trouble: Arc<Mutex<Option<WriteError>>>,
     suspects: Suspects,
 }
 
@@ -114,7 +115,10 @@ impl<'a> Flow<'a> {
             tokio::select! {
                 biased;
                 () = over.cancelled() => return Err(self.why()),
-                _ = ticks.tick() => tell(self.progress()),
+                _ = ticks.tick() => {
+                    tell(self.progress());
+                    self.tick()?;
+                }
                 Some(written) = self.writes.join_next() => {
                     self.written(place, written.map_err(|error| Ended::Early(error.to_string()))?)?;
                 }
@@ -127,6 +131,13 @@ impl<'a> Flow<'a> {
                     None => is_read = true,
                 },
             }
+        }
+    }
+
+    fn tick(&self) -> Result<(), Ended> {
+        match &*locked(&self.trouble) {
+            Some(WriteError::Unauthorized(why)) => Err(Ended::Refused(why.clone())),
+            _ => Ok(()),
         }
     }
 
@@ -146,7 +157,7 @@ impl<'a> Flow<'a> {
                 if matches!(error, WriteError::Overloaded(_)) {
                     locked(&window).overloaded();
                 }
-                *locked(&trouble) = error.to_string();
+                *locked(&trouble) = Some(error.clone());
             };
             let store = Arc::clone(&self.rewrite.store);
             let target = self.rewrite.targets[batch.plan].clone();
@@ -171,8 +182,11 @@ impl<'a> Flow<'a> {
                 }
             },
             Fate::Stale => {
-                let (limit, why) = (STALE_AFTER.as_secs(), locked(&self.trouble).clone());
-                return Err(Ended::Early(format!("cassandra has not taken a row for {limit} s: {why}")));
+                let why = locked(&self.trouble).as_ref().map(ToString::to_string).unwrap_or_default();
+                let limit = STALE_AFTER.as_secs();
+                return Err(Ended::Early(format!(
+                    "cassandra has not taken a batch that was tried for {limit} s: {why}"
+                )));
             }
             Fate::Void => return Err(self.why()),
         }

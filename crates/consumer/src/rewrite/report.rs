@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use serde::Serialize;
-use service::UNAVAILABLE;
+use service::{MISCONFIGURED, UNAVAILABLE};
 
 use super::{Ended, Topic};
 use crate::decode::DataError;
@@ -116,10 +116,12 @@ impl Report {
     }
 
     /// 0: all rows are written. 1: some messages are no rows, or something has to be mended. 69: it can be run again as it is.
+    /// 78: the user needs another right.
     pub fn exit_code(&self) -> i32 {
         match self.ended {
             Some(Ended::Early(_)) => UNAVAILABLE,
             Some(Ended::Mend(_)) => 1,
+            Some(Ended::Refused(_)) => MISCONFIGURED,
             None => i32::from(!self.refusals.is_empty()),
         }
     }
@@ -171,9 +173,7 @@ mod tests {
     fn exit_code_tells_whether_it_helps_to_run_it_again() {
         let code = |ended| Report { ended, ..Report::default() }.exit_code();
         let why = || "why".to_owned();
-        assert_eq!(
-            [None, Some(Ended::Early(why())), Some(Ended::Mend(why()))].map(code),
-            [0, UNAVAILABLE, 1]
-        );
+        let ended = [Ended::Early, Ended::Mend, Ended::Refused].map(|ended| Some(ended(why())));
+        assert_eq!((code(None), ended.map(code)), (0, [UNAVAILABLE, 1, MISCONFIGURED]));
     }
 }

@@ -34,12 +34,15 @@ pub enum WriteError {
     /// The server failed on it: at fault may be the row or the server.
     #[error("{0}")]
     Failed(String),
+    /// The user lacks a right, which is named: try again once it is granted.
+    #[error("{0}")]
+    Unauthorized(String),
 }
 
 impl WriteError {
     /// Whether it says nothing of the rows or their table, and may pass by itself.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Overloaded(_))
+        matches!(self, Self::Unavailable(_) | Self::Overloaded(_) | Self::Unauthorized(_))
     }
 }
 
@@ -112,6 +115,8 @@ fn of_attempt(error: &RequestAttemptError, text: String) -> WriteError {
     match error {
         RequestAttemptError::DbError(kind, message) => match kind {
             DbError::Invalid if is_of_the_cluster(message) => WriteError::Unavailable(text),
+            // Where a node cannot read the rights it says so with the same code.
+            DbError::Unauthorized if message.contains(" has no ") => WriteError::Unauthorized(text),
             DbError::Overloaded | DbError::WriteTimeout { .. } => WriteError::Overloaded(text),
             DbError::Invalid | DbError::SyntaxError | DbError::ConfigError => WriteError::Refused(text),
             DbError::ServerError | DbError::ProtocolError | DbError::FunctionFailure { .. } => {
@@ -174,6 +179,17 @@ mod tests {
         ] {
             assert!(matches!(said(DbError::Invalid, of_row), WriteError::Refused(_)), "{of_row}");
         }
+    }
+
+    #[test]
+    fn a_right_that_is_missing_is_told_from_rights_that_cannot_be_read() {
+        let missing = said(
+            DbError::Unauthorized,
+            "User tributary has no MODIFY permission on <table shop.orders> or any of its parents",
+        );
+        assert!(matches!(missing, WriteError::Unauthorized(_)) && missing.may_pass(), "{missing:?}");
+        let unread = said(DbError::Unauthorized, "Unable to perform authorization of permissions");
+        assert!(matches!(unread, WriteError::Unavailable(_)), "{unread:?}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow};
 use consumer::dead_letter::{By, DeadLetter, DeadLetters, Letters, SUFFIX, Select, Selected};
 use consumer::replay::{Again, Ended, Replay, Report};
 use serde::Serialize;
-use service::{Health, UNAVAILABLE, shutdown};
+use service::{Health, MISCONFIGURED, UNAVAILABLE, shutdown};
 
 use super::{Change, causes, configured, failed};
 use crate::exit::Unavailable;
@@ -62,6 +62,7 @@ fn code(report: &Report) -> i32 {
     match &report.ended {
         Some(Ended::Early(_)) => UNAVAILABLE,
         Some(Ended::Mend(_)) => 1,
+        Some(Ended::Refused(_)) => MISCONFIGURED,
         None => i32::from(report.again > 0),
     }
 }
@@ -101,6 +102,10 @@ fn screen(report: &Report, dry_run: bool) -> String {
         Some(Ended::Mend(why)) => {
             let why = safe(why, REASON_BYTES_MAX);
             say("ended", &format!("early: {why}; mend that first, what is written already does no harm"));
+        }
+        Some(Ended::Refused(why)) => {
+            let why = safe(why, REASON_BYTES_MAX);
+            say("ended", &format!("early: {why}; grant that first, what is written already does no harm"));
         }
     }
     text

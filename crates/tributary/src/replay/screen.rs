@@ -41,6 +41,10 @@ pub(super) fn text(report: &Report, dry_run: bool) -> String {
             "ended early after {messages} messages, {seconds:.1} s: {}; mend that first, what is written already does no harm",
             safe(why, REASON_BYTES_MAX)
         ),
+        (Some(Ended::Refused(why)), _) => format!(
+            "ended early after {messages} messages, {seconds:.1} s: {}; grant that first, what is written already does no harm",
+            safe(why, REASON_BYTES_MAX)
+        ),
     };
     line(&mut text, format_args!("\n{end}"));
     text
