@@ -41,10 +41,21 @@ pub struct Options {
     pub topics: Vec<String>,
     /// From here on.
     pub since: Since,
-    /// Up to here; `None`: to the ends as they are at the start.
+    /// Up to here, but not messages of this time or later; `None`: to the ends as they are at the start.
     pub until: Option<Since>,
     /// So many a second at most.
     pub rate: Option<NonZeroU32>,
+}
+
+impl Options {
+    /// Whether it ends before it begins, whatever the topics have.
+    pub fn is_empty(&self) -> bool {
+        match (self.since, self.until) {
+            (Since::Time(since), Some(Since::Time(until)))
+            | (Since::Offset(since), Some(Since::Offset(until))) => until <= since,
+            (_, until) => until == Some(Since::Beginning),
+        }
+    }
 }
 
 /// How far it is.
@@ -66,6 +77,8 @@ pub struct Rewrite {
     targets: Vec<Target>,
     kafka: Arc<Topics>,
     topics: Vec<Topic>,
+    /// Messages of this time or later are left out, in milliseconds since 1970.
+    until_ms: Option<i64>,
     rate: Option<NonZeroU32>,
 }
 
@@ -107,6 +120,10 @@ impl Rewrite {
             store,
             targets,
             kafka: Arc::new(kafka),
+            until_ms: match options.until {
+                Some(Since::Time(until_ms)) => Some(until_ms),
+                _ => None,
+            },
             rate: options.rate,
         })
     }
@@ -164,8 +181,9 @@ fn ranges(topics: &Topics, brokers: &str, options: &Options) -> Result<Vec<(Stri
         let whole = topics.ranges(topic)?;
         let begins = topics.offsets_of(topic, options.since, &whole)?;
         let ends = match options.until {
-            Some(until) => topics.offsets_of(topic, until, &whole)?,
-            None => whole.iter().map(|(number, range)| (*number, range.end)).collect(),
+            Some(until @ Since::Offset(_)) => topics.offsets_of(topic, until, &whole)?,
+            // Times need not rise with the offsets: each message's own tells whether it is meant.
+            _ => whole.iter().map(|(number, range)| (*number, range.end)).collect(),
         };
         let range = |(number, whole): (&i32, &Range<i64>)| {
             let at = |places: &BTreeMap<i32, i64>, otherwise| {
@@ -186,5 +204,21 @@ impl From<Unread> for Failed {
         } else {
             Self::Unavailable(error.to_string())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_before_it_begins_is_empty() {
+        let is_empty = |since, until| Options { topics: Vec::new(), since, until, rate: None }.is_empty();
+        for kind in [Since::Time, Since::Offset] {
+            assert!(is_empty(kind(5), Some(kind(4))) && is_empty(kind(5), Some(kind(5))));
+            assert!(!is_empty(kind(5), Some(kind(6))) && !is_empty(kind(5), None));
+            assert!(is_empty(kind(5), Some(Since::Beginning)));
+        }
+        assert!(!is_empty(Since::Time(5), Some(Since::Offset(5))));
     }
 }

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use clap::CommandFactory;
 use consumer::rewrite::{Options, Progress, Rewrite};
 use consumer::topic::Since;
 use service::{shutdown, telemetry};
@@ -50,7 +51,7 @@ pub(crate) struct Arguments {
     /// Where to begin: a time span back from now (90m, 2h, 3days), a time (2026-11-22T00:00:00Z), an offset, or beginning
     #[arg(long, value_name = "WHEN", value_parser = since)]
     since: Since,
-    /// Where to end, likewise; the first message of then is the first that is left out [default: the ends as they are now]
+    /// Where to end, likewise: messages of then or later are left out [default: the ends as they are now]
     #[arg(long, value_name = "WHEN", value_parser = since)]
     until: Option<Since>,
     /// Messages a second, at most [default: as many as Cassandra takes]
@@ -81,6 +82,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
         until: arguments.until,
         rate: arguments.rate,
     };
+    if options.is_empty() {
+        let why = "--until is not behind --since: nothing is in between";
+        crate::Arguments::command().error(clap::error::ErrorKind::ArgumentConflict, why).exit();
+    }
     let stop = shutdown::on_signal()?;
     let rewrite = tokio::select! {
         opened = Rewrite::open(&settings, &options) => opened.map_err(failed)?,

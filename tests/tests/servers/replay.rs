@@ -161,19 +161,23 @@ async fn what_is_newer_stays_whether_it_is_a_row_or_a_delete() {
 async fn since_and_until_cut_what_is_read() {
     let (world, topic) = scene("replay_cut").await;
     let hours_ago = |hours: i64| chrono::Utc::now().timestamp_millis() - hours * 3_600_000;
-    let records = [5, 3, 1].map(|hours| order(&format!("{hours} hours"), 1).at(hours_ago(hours)).on(1));
+    // One is stamped with a time that is to come, and older ones follow.
+    let records = [5, -1, 3, 1].map(|hours| order(&format!("{hours} hours"), 1).at(hours_ago(hours)).on(1));
     let places = publish(&world.brokers, &topic, &records).await;
     let read = |arguments: &[&str]| {
         let (code, log, object) = replay(&world, &topic, &[arguments, &["--dry-run"]].concat());
         assert_eq!(code, 0, "{log}");
         counts(&object)[0]
     };
-    assert_eq!(read(&BEGINNING), 3);
-    assert_eq!(read(&["--since", "4h"]), 2);
+    assert_eq!(read(&BEGINNING), 4);
+    assert_eq!(read(&["--since", "4h"]), 3);
     assert_eq!(read(&["--since", "4h", "--until", "2h"]), 1);
     assert_eq!(read(&["--since", "beginning", "--until", "2h"]), 2);
-    assert_eq!(read(&["--since", "1m"]), 0);
-    assert_eq!(read(&["--since", &places[2].1.to_string()]), 1);
+    assert_eq!(read(&["--since", &places[3].1.to_string()]), 1);
+    let (code, log, _) = replay(&world, &topic, &["--since", "9999"]);
+    assert!(code == 0 && log.contains("nothing in that range") && !log.contains("durable"), "{log}");
+    let (code, log, _) = replay(&world, &topic, &["--since", "2h", "--until", "4h"]);
+    assert!(code == 2 && log.contains("--until is not behind --since"), "{code}: {log}");
     assert_eq!(replay(&world, &topic, &["--since", "4h", "--until", "2h"]).0, 0);
     let there = ["5 hours", "3 hours", "1 hours"];
     let mut found = Vec::new();

@@ -19,22 +19,29 @@ impl Flow<'_> {
         if let Ok(permit) = permit {
             chunk.hold(permit);
         }
-        self.pace.took(chunk.len(), Instant::now());
         let chunk = Arc::new(chunk);
+        let mut taken = 0;
         let now_ms = chrono::Utc::now().timestamp_millis();
         for run in chunk.spans() {
             let number = run.partition.number;
             let before = self.positions.insert(number, run.end).unwrap_or(run.first);
             let of_topic = &mut self.report.topics[place];
             of_topic.passed += u64::try_from(run.end - before).unwrap_or(0);
-            of_topic.messages += run.messages.len() as u64;
             for message in run.messages.clone() {
+                let of_topic = &mut self.report.topics[place];
+                if self.rewrite.until_ms.is_some_and(|until| chunk.timestamp_ms(message) >= Some(until)) {
+                    of_topic.later += 1;
+                    continue;
+                }
+                taken += 1;
+                of_topic.messages += 1;
                 for &route in &topic.routes {
                     let partition = Partition { topic: place, number };
                     self.decode(route, Origin::alone(&chunk, message, partition), now_ms);
                 }
             }
         }
+        self.pace.took(taken, Instant::now());
     }
 
     fn decode(&mut self, route: usize, origin: Origin, now_ms: i64) {

@@ -41,6 +41,8 @@ pub struct TopicReport {
     pub passed: u64,
     /// Messages that were read.
     pub messages: u64,
+    /// Messages that were left out: they are of the time up to which messages were asked for, or later.
+    pub later: u64,
     /// Rows that were written, also where the table has a newer one.
     pub written: u64,
     /// Rows that were deleted, by messages without a value.

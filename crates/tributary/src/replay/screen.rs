@@ -28,9 +28,12 @@ pub(super) fn text(report: &Report, dry_run: bool) -> String {
     if let Some(address) = report.refusals.first().and_then(|refusal| refusal.first.first()) {
         line(&mut text, format_args!("\nLook at one: tributary explain {}", safe(address, REASON_BYTES_MAX)));
     }
-    let messages = grouped(report.topics.iter().map(|topic| topic.messages).sum());
+    let messages = report.topics.iter().map(|topic| topic.messages).sum();
+    let is_empty = messages == 0;
+    let messages = grouped(messages);
     let seconds = report.seconds;
     let end = match (&report.ended, dry_run) {
+        (None, _) if is_empty => "nothing in that range: no message was read".to_owned(),
         (None, true) => format!("{messages} messages in {seconds:.1} s, and nothing was written"),
         (None, false) => format!("{messages} messages in {seconds:.1} s; their rows are durable"),
         (Some(Ended::Early(why)), _) => format!(
@@ -51,10 +54,15 @@ pub(super) fn text(report: &Report, dry_run: bool) -> String {
 }
 
 fn one_topic(text: &mut String, of_topic: &TopicReport, dry_run: bool) {
-    let TopicReport { topic, offsets, passed, messages, written, deleted, expired, refused } = of_topic;
-    let gone = match passed.saturating_sub(*messages) {
+    let TopicReport { topic, offsets, passed, messages, later, written, deleted, expired, refused } =
+        of_topic;
+    let gone = match passed.saturating_sub(*messages + *later) {
         0 => String::new(),
         gone => format!(", {} not there any more", grouped(gone)),
+    };
+    let later = match later {
+        0 => String::new(),
+        later => format!(", {} not before --until", grouped(*later)),
     };
     let not_read = match offsets.saturating_sub(*passed) {
         0 => String::new(),
@@ -63,7 +71,7 @@ fn one_topic(text: &mut String, of_topic: &TopicReport, dry_run: bool) {
     line(
         text,
         format_args!(
-            "{topic}: {} messages of {} offsets{gone}{not_read}",
+            "{topic}: {} messages of {} offsets{gone}{later}{not_read}",
             grouped(*messages),
             grouped(*offsets)
         ),
@@ -103,8 +111,9 @@ mod tests {
             topic: "orders".to_owned(),
             offsets: 1_234_580,
             passed: 1_234_580,
-            messages: 1_234_570,
-            written: 1_234_560,
+            messages: 1_234_560,
+            later: 10,
+            written: 1_234_550,
             deleted: 3,
             expired: 1,
             refused: 6,
@@ -126,19 +135,19 @@ mod tests {
     #[test]
     fn report_tells_each_outcome_and_the_first_messages_of_each_cause() {
         let expected = "\
-orders: 1,234,570 messages of 1,234,580 offsets, 10 not there any more
-  written 1,234,560   deletes 3   expired 1   refused 6
+orders: 1,234,560 messages of 1,234,580 offsets, 10 not there any more, 10 not before --until
+  written 1,234,550   deletes 3   expired 1   refused 6
 
 refused  6 x shop.orders: value: column n: \\u{7}
          orders:0:7, orders:1:9
 
 Look at one: tributary explain orders:0:7
 
-1,234,570 messages in 61.2 s; their rows are durable
+1,234,560 messages in 61.2 s; their rows are durable
 ";
         assert_eq!(text(&report(None), false), expected);
         let dry = text(&report(None), true);
-        assert!(dry.contains("would be rows 1,234,560") && dry.contains("nothing was written"), "{dry}");
+        assert!(dry.contains("would be rows 1,234,550") && dry.contains("nothing was written"), "{dry}");
     }
 
     #[test]
@@ -147,13 +156,21 @@ Look at one: tributary explain orders:0:7
         early.topics[0].passed -= 1_000;
         early.topics[0].messages -= 1_000;
         let early = text(&early, false);
-        assert!(early.contains("10 not there any more, 1,000 not read"), "{early}");
+        assert!(early.contains("10 not before --until, 1,000 not read"), "{early}");
         assert!(
-            early.contains("after 1,233,570 messages, 61.2 s: it was interrupted; run it again"),
+            early.contains("after 1,233,560 messages, 61.2 s: it was interrupted; run it again"),
             "{early}"
         );
         let mend = text(&report(Some(Ended::Mend("column n is gone".to_owned()))), false);
         assert!(mend.contains("column n is gone; mend that first"), "{mend}");
+    }
+
+    #[test]
+    fn nothing_is_durable_where_nothing_was_in_the_range() {
+        let mut report = Report::default();
+        report.topics.push(TopicReport { topic: "orders".to_owned(), ..TopicReport::default() });
+        let text = text(&report, false);
+        assert!(text.contains("nothing in that range") && !text.contains("durable"), "{text}");
     }
 
     #[test]
