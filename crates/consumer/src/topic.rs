@@ -18,7 +18,7 @@ pub use advertised::advertised;
 pub use commits::Commit;
 pub use group::{Group, Member};
 pub use since::Since;
-pub(crate) use walk::Walk;
+pub(crate) use walk::{CHUNK_MESSAGES, Walk};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;

@@ -100,16 +100,28 @@ impl<'a> Flow<'a> {
         topic: &Topic,
         tell: &mut impl FnMut(Progress),
     ) -> Result<(), Ended> {
-        let mut walk = Walk::start(&self.rewrite.kafka, &topic.name, topic.ranges.clone());
+        let messages_max = self.pace.chunk_messages();
+        let mut walk =
+            Walk::in_chunks_of(messages_max, &self.rewrite.kafka, &topic.name, topic.ranges.clone());
         let mut ticks = tokio::time::interval(TELL_EVERY);
         let over = self.over.clone();
+        // The next chunk, until it is due: where there is none, nothing is waited for.
+        let mut next = None;
         let mut is_read = false;
         loop {
-            let is_hungry = !is_read && self.is_hungry();
-            let due = self.pace.due();
-            let takes = is_hungry && due <= Instant::now();
-            self.dispatch(!takes || walk.is_empty());
-            if is_read && self.batcher.is_empty() && self.writes.is_empty() && self.suspects.is_empty() {
+            if self.is_hungry()
+                && self.pace.due() <= Instant::now()
+                && let Some(chunk) = next.take()
+            {
+                self.take_in(place, topic, chunk);
+            }
+            self.dispatch(next.is_some() || walk.is_empty());
+            if is_read
+                && next.is_none()
+                && self.batcher.is_empty()
+                && self.writes.is_empty()
+                && self.suspects.is_empty()
+            {
                 return Ok(());
             }
             tokio::select! {
@@ -125,11 +137,11 @@ impl<'a> Flow<'a> {
                 Some(round) = self.suspects.judged() => {
                     self.judged(place, round.map_err(|error| Ended::Early(error.to_string()))?)?;
                 }
-                () = tokio::time::sleep_until(due.into()), if is_hungry && !takes => {}
-                chunk = walk.next(), if takes => match chunk.map_err(Ended::Early)? {
-                    Some(chunk) => self.take_in(place, topic, chunk),
-                    None => is_read = true,
-                },
+                () = tokio::time::sleep_until(self.pace.due().into()), if next.is_some() && self.is_hungry() => {}
+                chunk = walk.next(), if next.is_none() && !is_read => {
+                    next = chunk.map_err(Ended::Early)?;
+                    is_read = next.is_none();
+                }
             }
         }
     }

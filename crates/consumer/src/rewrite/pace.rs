@@ -3,6 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
+use crate::topic::CHUNK_MESSAGES;
+
 /// Bounds the rate of what comes in chunks.
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -14,6 +16,11 @@ impl Pace {
     /// So many a second; `None` is as many as come.
     pub(super) fn new(rate: Option<NonZeroU32>, now: Instant) -> Self {
         Self { rate, due: now }
+    }
+
+    /// How many messages a chunk may have, so that they come evenly: a tenth of a second's.
+    pub(super) fn chunk_messages(&self) -> usize {
+        self.rate.map_or(CHUNK_MESSAGES, |rate| (rate.get() as usize / 10).clamp(1, CHUNK_MESSAGES))
     }
 
     /// When the next chunk may be taken.
@@ -45,6 +52,12 @@ mod tests {
         assert_eq!(pace.due(), after(1_024));
         pace.took(100, after(60_000));
         assert_eq!(pace.due(), after(60_100));
+    }
+
+    #[test]
+    fn chunks_are_small_where_the_rate_is() {
+        let messages = |rate| Pace::new(NonZeroU32::new(rate), Instant::now()).chunk_messages();
+        assert_eq!([0, 1, 10, 100, 1_000_000].map(messages), [CHUNK_MESSAGES, 1, 1, 10, CHUNK_MESSAGES]);
     }
 
     #[test]

@@ -10,7 +10,8 @@ use tokio::task::JoinHandle;
 use super::{Ranges, Topics, push};
 use crate::message::{Chunk, Partition};
 
-const CHUNK_MESSAGES: usize = 512;
+/// As many as a chunk has at most where nobody wants fewer.
+pub(crate) const CHUNK_MESSAGES: usize = 512;
 const CHUNK_BYTES: usize = 256 * 1024;
 /// Chunks that wait at most.
 const WAITING: usize = 8;
@@ -24,13 +25,23 @@ pub(crate) struct Walk {
 impl Walk {
     /// Begins to read these offsets.
     pub(crate) fn start(topics: &Arc<Topics>, topic: &str, ranges: Ranges) -> Self {
+        Self::in_chunks_of(CHUNK_MESSAGES, topics, topic, ranges)
+    }
+
+    /// As [`Walk::start`], in chunks of at most so many messages.
+    pub(crate) fn in_chunks_of(
+        messages_max: usize,
+        topics: &Arc<Topics>,
+        topic: &str,
+        ranges: Ranges,
+    ) -> Self {
         let (sender, chunks) = channel(WAITING);
         let (topics, topic) = (Arc::clone(topics), topic.to_owned());
         let thread = tokio::task::spawn_blocking(move || {
             let mut chunk = Chunk::default();
             let read = topics.read(&topic, &ranges, |message| {
                 push(&mut chunk, Partition { topic: 0, number: message.partition() }, message);
-                if chunk.len() < CHUNK_MESSAGES && chunk.size() < CHUNK_BYTES {
+                if chunk.len() < messages_max && chunk.size() < CHUNK_BYTES {
                     return ControlFlow::Continue(());
                 }
                 let next = chunk.same_capacity();
