@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 pub use crate::replay::{Ended, Failed};
 pub use report::{Refusal, Report, TopicReport};
@@ -25,9 +26,9 @@ use crate::plan::nearest_of;
 use crate::replay;
 use crate::replay::proof::Proof;
 use crate::route::{self, Route};
-use crate::routes::Target;
+use crate::routes::{Misfit, Target, changed};
 use crate::settings::Settings;
-use crate::store::Store;
+use crate::store::{Store, WriteError};
 use crate::topic::{Ranges, Since, Topics, Unread};
 use flow::Flow;
 
@@ -75,6 +76,8 @@ pub struct Rewrite {
     routes: Arc<[Route]>,
     store: Arc<Store>,
     targets: Vec<Target>,
+    /// Of the routes' tables.
+    ids: Vec<Option<Uuid>>,
     kafka: Arc<Topics>,
     topics: Vec<Topic>,
     /// Messages of this time or later are left out, in milliseconds since 1970.
@@ -109,6 +112,7 @@ impl Rewrite {
             found.await.unwrap_or_else(|error| Err(Failed::Unavailable(error.to_string())));
         let (kafka, ranges) = found?;
         let (store, targets) = replay::connect(settings, &routes).await?;
+        let ids = ids(&store, &routes).await.map_err(|error| Failed::Unavailable(error.to_string()))?;
         let topic = |(name, ranges): (String, Ranges)| {
             let ours = routes.iter().enumerate().filter(|(_, route)| route.topics.contains(&name));
             Topic { routes: ours.map(|(place, _)| place).collect(), name, ranges }
@@ -119,6 +123,7 @@ impl Rewrite {
             routes: routes.into(),
             store,
             targets,
+            ids,
             kafka: Arc::new(kafka),
             until_ms: match options.until {
                 Some(Since::Time(until_ms)) => Some(until_ms),
@@ -153,9 +158,29 @@ impl Rewrite {
             return report.end(ended.err(), began);
         }
         tell(Progress { is_written: true, ..progress });
-        let durable = proof.wait_for(last_written).await;
+        let durable = match proof.wait_for(last_written).await {
+            Ok(()) => self.same_tables().await,
+            Err(ended) => Err(ended),
+        };
         report.end(durable.err(), began)
     }
+
+    // Rows that were written before a table was dropped are gone, whatever has been created since.
+    async fn same_tables(&self) -> Result<(), Ended> {
+        let Self { store, routes, targets, .. } = self;
+        store.refresh().await.map_err(Misfit::Store)?;
+        let is_other = ids(store, routes).await.map_err(Misfit::Store)? != self.ids;
+        let misfit = changed(store, routes, targets).or(is_other.then_some(Misfit::Changed));
+        misfit.map_or(Ok(()), |misfit| Err(misfit.into()))
+    }
+}
+
+async fn ids(store: &Store, routes: &[Route]) -> Result<Vec<Option<Uuid>>, WriteError> {
+    let mut ids = Vec::new();
+    for route in routes {
+        ids.push(store.table_id(route.table.get_ref()).await?);
+    }
+    Ok(ids)
 }
 
 // A topic that no route takes has no rows.

@@ -264,6 +264,18 @@ async fn an_interrupted_replay_tells_how_far_it_came_and_can_be_run_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_was_created_again_meanwhile_is_noticed() {
+    let (world, topic) = scene("replay_changed").await;
+    publish(&world.brokers, &topic, &orders(500)).await;
+    let mut command = start(&world, &topic, &BEGINNING, &[("CONSUMER__DURABLE_AFTER", "10s")]);
+    wait_for("rows of the replay", SOON, || command.log().contains("all rows are written").then_some(()));
+    world.cql(&format!("DROP TABLE {}.orders", world.name)).await;
+    create_table(&world).await;
+    let (code, log, _) = finish(&mut command);
+    assert!(code == 69 && log.contains("a table has changed; run it again"), "{code}: {log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_replay_that_still_connects_can_be_interrupted() {
     let (world, topic) = scene("replay_connects").await;
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -19,6 +19,7 @@ use crate::decode::{DataError, Decoder};
 use crate::replay::PATIENCE;
 use crate::replay::proof::Proof;
 use crate::replicas::Replicas;
+use crate::routes::changed;
 use crate::store::WriteError;
 use crate::suspects::{Judge, Round, Suspect, Suspects, Verdict};
 use crate::topic::Walk;
@@ -147,10 +148,11 @@ impl<'a> Flow<'a> {
     }
 
     fn tick(&self) -> Result<(), Ended> {
-        match &*locked(&self.trouble) {
-            Some(WriteError::Unauthorized(why)) => Err(Ended::Refused(why.clone())),
-            _ => Ok(()),
+        let Rewrite { store, routes, targets, .. } = self.rewrite;
+        if let Some(WriteError::Unauthorized(why)) = &*locked(&self.trouble) {
+            return Err(Ended::Refused(why.clone()));
         }
+        changed(store, routes, targets).map_or(Ok(()), |misfit| Err(misfit.into()))
     }
 
     // Whether another chunk is wanted now.

@@ -15,6 +15,7 @@ use scylla::serialize::writers::RowWriter;
 use scylla::statement::Consistency;
 use scylla::statement::prepared::PreparedStatement;
 use service::telemetry::chain;
+use uuid::Uuid;
 
 pub use found::{Found, FoundRow};
 
@@ -166,6 +167,18 @@ impl Store {
                 Ok(all)
             })
             .await
+    }
+
+    /// What tells a table from one of the same name that was there before; `None` if it is missing.
+    ///
+    /// # Errors
+    /// As for a write.
+    pub async fn table_id(&self, name: &str) -> Result<Option<Uuid>, WriteError> {
+        let question = "SELECT id FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?";
+        let names = name.split_once('.').unwrap_or_default();
+        let answer = self.session().query_unpaged(question, names).await;
+        let answer = answer.map_err(|error| error::of_execution(&error))?.into_rows_result();
+        Ok(answer.ok().and_then(|rows| rows.single_row::<(Uuid,)>().ok()).map(|(id,)| id))
     }
 
     /// How long a row of the table lives that is written without a time to live, in seconds; `None` is for ever.
