@@ -27,6 +27,33 @@ struct Part {
     since: (Instant, SystemTime),
 }
 
+/// What a part's change of state means.
+#[derive(Debug, PartialEq, Eq)]
+enum Change {
+    /// Its first report, and it works.
+    Ready,
+    /// It did not work for so many seconds, and does now.
+    Recovered(u64),
+    /// There was a remark, and is none any more.
+    Clear,
+    /// There is a remark.
+    Remark,
+    /// It does not work.
+    Broken,
+}
+
+impl Change {
+    fn of(before: Option<&Part>, state: State) -> Self {
+        match (before, state) {
+            (_, State::Red) => Self::Broken,
+            (Some(part), _) if part.state == State::Red => Self::Recovered(part.for_s()),
+            (_, State::Yellow) => Self::Remark,
+            (None, State::Green) => Self::Ready,
+            (Some(_), State::Green) => Self::Clear,
+        }
+    }
+}
+
 impl Part {
     fn for_s(&self) -> u64 {
         self.since.0.elapsed().as_secs()
@@ -95,11 +122,13 @@ impl Health {
         let mut parts = self.lock();
         let before = parts.get(name);
         if before.is_none_or(|part| part.state != state) {
-            match state {
-                State::Green if before.is_none() => info!(part = name, "ready"),
-                State::Green => info!(part = name, after_s = before.map(Part::for_s), "recovered"),
-                State::Yellow => info!(part = name, reason, "working, with a remark"),
-                State::Red => warn!(part = name, reason, "not working"),
+            match Change::of(before, state) {
+                Change::Ready => info!(part = name, "ready"),
+                Change::Recovered(after_s) if reason.is_empty() => info!(part = name, after_s, "recovered"),
+                Change::Recovered(after_s) => info!(part = name, after_s, reason, "recovered, with a remark"),
+                Change::Clear => info!(part = name, "working, without a remark"),
+                Change::Remark => info!(part = name, reason, "working, with a remark"),
+                Change::Broken => warn!(part = name, reason, "not working"),
             }
             parts.insert(name, Part { state, reason, since: (Instant::now(), SystemTime::now()) });
         } else if let Some(part) = parts.get_mut(name) {
@@ -121,7 +150,26 @@ impl Health {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    #[test]
+    fn an_outage_is_told_when_it_ends_and_only_then() {
+        let part = |state, seconds| {
+            let began = (Instant::now() - Duration::from_secs(seconds), SystemTime::now());
+            Part { state, reason: String::new(), since: began }
+        };
+        let (green, yellow, red) = (part(State::Green, 5), part(State::Yellow, 7), part(State::Red, 60));
+        for works in [State::Green, State::Yellow] {
+            assert_eq!(Change::of(Some(&red), works), Change::Recovered(60));
+        }
+        assert_eq!(Change::of(Some(&yellow), State::Green), Change::Clear);
+        assert_eq!(Change::of(Some(&green), State::Yellow), Change::Remark);
+        assert_eq!(Change::of(Some(&yellow), State::Red), Change::Broken);
+        let first = [State::Green, State::Yellow, State::Red].map(|state| Change::of(None, state));
+        assert_eq!(first, [Change::Ready, Change::Remark, Change::Broken]);
+    }
 
     #[test]
     fn worst_part_decides_and_keeps_its_reason() {
