@@ -2,8 +2,9 @@
 //! route that has a column more.
 //!
 //! The engine's own parts in its order, without its group: offsets are read by explicit assignment and none is committed. Rows
-//! have the WRITETIME that they had at first, so that nothing newer changes, and writing them twice is harmless. What can
-//! never be a row is counted and named: its dead letter is there already.
+//! have the WRITETIME that they had at first, so that nothing newer changes, and writing them twice is harmless; nor does it
+//! change what is wrong: of two cells of one WRITETIME Cassandra keeps a null, else the greater one. What can never be a row is
+//! counted and named, and makes no dead letter: the consumer has made those of its routes of then.
 
 mod flow;
 mod intake;
@@ -25,7 +26,7 @@ pub use report::{Refusal, Report, TopicReport};
 use crate::plan::nearest_of;
 use crate::replay;
 use crate::replay::proof::Proof;
-use crate::route::{self, Route};
+use crate::route::{self, Missing, Route, Ttl};
 use crate::routes::{Misfit, Target, changed};
 use crate::settings::Settings;
 use crate::store::{Store, WriteError};
@@ -131,6 +132,16 @@ impl Rewrite {
             },
             rate: options.rate,
         })
+    }
+
+    /// Tables whose rows may come back if newer messages are left out: what deleted them, or ended their time to live, may
+    /// be gone from the table.
+    pub fn reviving(&self) -> BTreeSet<&str> {
+        let deletes = |route: &&Route| {
+            let of_field = matches!(route.ttl, Some(Ttl::Field { .. }));
+            route.deletes.row || route.deletes.cells || route.missing == Missing::Null || of_field
+        };
+        self.routes.iter().filter(deletes).map(|route| route.table.get_ref().as_str()).collect()
     }
 
     /// Decodes the messages and writes nothing.

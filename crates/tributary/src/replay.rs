@@ -2,6 +2,7 @@
 
 mod screen;
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -14,7 +15,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::dead_letters::failed;
 use crate::exit::Unavailable;
-use crate::print::output;
+use crate::print::{output, safe};
 use crate::progress::ProgressLine;
 use crate::settings;
 use crate::since::since;
@@ -35,9 +36,14 @@ Exit codes:
   69   Kafka or Cassandra could not be reached, stopped to answer or was restarted; or it was interrupted: run it again
   78   wrong configuration, no such topic, or Cassandra refuses the user, or a right of it that is then named
 
-Rows have the WRITETIME that they had at first: what is newer in a table stays, also a delete, and what is right is not changed.
-So it may be run again, and beside the consumer: no consumer group is joined, no offset is committed, and no dead letter is
-written; the consumer has done that. Letters are replayed by `tributary dead-letters replay`.
+Rows have the WRITETIME that they had at first: what is newer in a table stays, also a delete until gc_grace_seconds have
+passed, and what is right is not changed. What is wrong is not changed either: of two cells of one WRITETIME Cassandra keeps a
+null, else the greater one. Only cells come back that the table has never had: for a mapping that was mended truncate the table,
+or fill a new one. Durable does not mean visible: compare by `tributary audit --topic TOPIC --until end`.
+With --until, rows may come back that newer messages have deleted or let expire, once Cassandra has forgotten that.
+
+It may be run again, and beside the consumer: no consumer group is joined, no offset is committed. No dead letter is written:
+those that there are were made by the consumer's routes of then. Letters are replayed by `tributary dead-letters replay`.
 
 Settings are the consumer's: tributary.toml, then variables such as TRIBUTARY__KAFKA__BROKERS.";
 
@@ -91,6 +97,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
         opened = Rewrite::open(&settings, &options) => opened.map_err(failed)?,
         () = stop.cancelled() => return Err(Unavailable("it was interrupted".to_owned()).into()),
     };
+    if options.until.is_some() && !arguments.dry_run {
+        warn(&rewrite.reviving());
+    }
     let (line, began) = (ProgressLine::new(), Instant::now());
     let tell = |progress: Progress| {
         if progress.is_written {
@@ -105,4 +114,16 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
     line.clear();
     output(&screen::text(&report, arguments.dry_run), arguments.json, &report)?;
     Ok(report.exit_code())
+}
+
+// Without the newer messages an older row stands alone.
+fn warn(tables: &BTreeSet<&str>) {
+    if !tables.is_empty() {
+        let tables: Vec<&str> = tables.iter().copied().collect();
+        eprintln!(
+            "with --until, rows of {} may come back that newer messages have deleted or let expire, if that is longer ago than \
+             gc_grace_seconds of the table: where that may be, leave --until out",
+            safe(&tables.join(", "), 1_000)
+        );
+    }
 }

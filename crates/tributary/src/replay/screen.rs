@@ -35,7 +35,14 @@ pub(super) fn text(report: &Report, dry_run: bool) -> String {
     let end = match (&report.ended, dry_run) {
         (None, _) if is_empty => "nothing in that range: no message was read".to_owned(),
         (None, true) => format!("{messages} messages in {seconds:.1} s, and nothing was written"),
-        (None, false) => format!("{messages} messages in {seconds:.1} s; their rows are durable"),
+        (None, false) => {
+            let topics =
+                report.topics.iter().map(|topic| format!(" --topic {}", topic.topic)).collect::<String>();
+            let topics = safe(&topics, 2_000);
+            format!(
+                "{messages} messages in {seconds:.1} s; their rows are durable; compare: tributary audit{topics} --until end"
+            )
+        }
         (Some(Ended::Early(why)), _) => format!(
             "ended early after {messages} messages, {seconds:.1} s: {}; run it again, what is written already does no harm",
             safe(why, REASON_BYTES_MAX)
@@ -143,7 +150,7 @@ refused  6 x shop.orders: value: column n: \\u{7}
 
 Look at one: tributary explain orders:0:7
 
-1,234,560 messages in 61.2 s; their rows are durable
+1,234,560 messages in 61.2 s; their rows are durable; compare: tributary audit --topic orders --until end
 ";
         assert_eq!(text(&report(None), false), expected);
         let dry = text(&report(None), true);
