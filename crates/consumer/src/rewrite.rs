@@ -9,14 +9,16 @@
 mod flow;
 mod intake;
 mod pace;
+mod reach;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -35,6 +37,8 @@ use flow::Flow;
 
 /// Its name in the broker's log.
 const CLIENT: &str = "tributary-replay";
+/// How long a replay that has ended may ask for the tables.
+const ASK_FOR: Duration = Duration::from_secs(5);
 
 /// Which messages.
 #[derive(Debug, Clone)]
@@ -162,18 +166,21 @@ impl Rewrite {
             return Report::of(&self.topics).end(Some(ended), began);
         }
         let mut flow = Flow::new(self, Some(&proof), proof.over.clone());
-        let ended = flow.run(&mut tell).await;
+        let mut ended = flow.run(&mut tell).await;
         let progress = flow.progress();
-        let Flow { report, last_written, .. } = flow;
-        if ended.is_err() || !report.writes() {
-            return report.end(ended.err(), began);
+        let Flow { mut report, last_written, reaches, .. } = flow;
+        if ended.is_ok() && report.writes() {
+            tell(Progress { is_written: true, ..progress });
+            ended = proof.wait_for(last_written).await;
+            if ended.is_ok() {
+                ended = self.same_tables().await;
+            }
         }
-        tell(Progress { is_written: true, ..progress });
-        let durable = match proof.wait_for(last_written).await {
-            Ok(()) => self.same_tables().await,
-            Err(ended) => Err(ended),
-        };
-        report.end(durable.err(), began)
+        // What was durable in another table is no place to go on from.
+        if ended.is_err() && matches!(timeout(ASK_FOR, self.same_tables()).await, Ok(Ok(()))) {
+            report.reached(&self.topics, &reaches);
+        }
+        report.end(ended.err(), began)
     }
 
     // Rows that were written before a table was dropped are gone, whatever has been created since.

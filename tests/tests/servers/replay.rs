@@ -250,18 +250,24 @@ async fn what_cannot_be_replayed_is_told_before_anything_is_read() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupted_replay_tells_how_far_it_came_and_can_be_run_again() {
     let (world, topic) = scene("replay_interrupted").await;
-    publish(&world.brokers, &topic, &orders(4_000)).await;
+    let later = |(number, order): (i64, Record)| order.at(*AT + number).on(0);
+    publish(&world.brokers, &topic, &(0..).zip(orders(4_000)).map(later).collect::<Vec<_>>()).await;
     let mut command = start(&world, &topic, &[&BEGINNING[..], &["--rate", "100"]].concat(), &[]);
     let deadline = std::time::Instant::now() + SOON;
-    while world.count("orders").await == 0 {
-        assert!(std::time::Instant::now() < deadline, "no row came:\n{}", command.log());
+    while world.count("orders").await < 400 {
+        assert!(std::time::Instant::now() < deadline, "too few rows came:\n{}", command.log());
     }
     assert_eq!(command.terminate().unwrap(), 69, "{}", command.log());
-    let log = command.log();
+    let (_, log, object) = finish(&mut command);
     assert!(log.contains("it was interrupted; run it again") && log.contains(" not read"), "{log}");
     assert!(world.count("orders").await < 4_000);
-    let (code, log, _) = replay(&world, &topic, &BEGINNING);
+    let of_topic = &object["topics"][0];
+    let (position, since) =
+        (of_topic["positions"]["0"].as_u64().unwrap(), of_topic["since"].as_str().unwrap());
+    assert!((1..4_000).contains(&position), "{log}");
+    let (code, log, rest) = replay(&world, &topic, &["--since", since]);
     assert_eq!((code, world.count("orders").await), (0, 4_000), "{log}");
+    assert_eq!(counts(&rest)[0], 4_001 - position, "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -272,8 +278,9 @@ async fn a_table_that_was_created_again_meanwhile_is_noticed() {
     wait_for("rows of the replay", SOON, || command.log().contains("all rows are written").then_some(()));
     world.cql(&format!("DROP TABLE {}.orders", world.name)).await;
     create_table(&world).await;
-    let (code, log, _) = finish(&mut command);
+    let (code, log, object) = finish(&mut command);
     assert!(code == 69 && log.contains("a table has changed; run it again"), "{code}: {log}");
+    assert_eq!(object["topics"][0]["positions"], json!({}), "all of it is to be read again: {log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

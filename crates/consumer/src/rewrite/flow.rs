@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::pace::Pace;
+use super::reach::Reach;
 use super::{Ended, Progress, Report, Rewrite, Topic, TopicReport};
 use crate::batch::{Batch, Batcher, Origin};
 use crate::dead_letter::INTERRUPTED;
@@ -47,6 +48,8 @@ pub(super) struct Flow<'a> {
     pub(super) pace: Pace,
     /// Bytes of messages that may wait for their outcome.
     pub(super) budget: Arc<Semaphore>,
+    /// How far each topic's rows are durable.
+    pub(super) reaches: Vec<Reach>,
     /// Where each partition of the topic is.
     pub(super) positions: BTreeMap<i32, i64>,
 
@@ -72,6 +75,7 @@ impl<'a> Flow<'a> {
             replicas,
             pace: Pace::new(rewrite.rate, Instant::now()),
             budget: Arc::new(Semaphore::new(settings.consumer.buffer_bytes)),
+            reaches: rewrite.topics.iter().map(|_| Reach::default()).collect(),
             positions: BTreeMap::new(),
             writes: JoinSet::new(),
             window: Arc::new(Mutex::new(Window::new(settings.consumer.in_flight))),
@@ -147,10 +151,14 @@ impl<'a> Flow<'a> {
         }
     }
 
-    fn tick(&self) -> Result<(), Ended> {
+    fn tick(&mut self) -> Result<(), Ended> {
         let Rewrite { store, routes, targets, .. } = self.rewrite;
         if let Some(WriteError::Unauthorized(why)) = &*locked(&self.trouble) {
             return Err(Ended::Refused(why.clone()));
+        }
+        if let Some(proof) = self.proof {
+            let (now, limit) = (proof.now(Instant::now()), proof.durable()?);
+            self.reaches.iter_mut().for_each(|reach| reach.advance(now, limit));
         }
         changed(store, routes, targets).map_or(Ok(()), |misfit| Err(misfit.into()))
     }

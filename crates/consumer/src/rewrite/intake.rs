@@ -20,6 +20,7 @@ impl Flow<'_> {
             chunk.hold(permit);
         }
         let chunk = Arc::new(chunk);
+        self.reaches[place].took(&chunk);
         let mut taken = 0;
         let now_ms = chrono::Utc::now().timestamp_millis();
         for run in chunk.spans() {

@@ -1,11 +1,14 @@
 //! What became of the messages whose rows were to be written once more. Serialises to its JSON form.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Instant;
 
+use chrono::{DateTime, SecondsFormat};
 use serde::Serialize;
 use service::{MISCONFIGURED, UNAVAILABLE};
 
+use super::reach::Reach;
 use super::{Ended, Topic};
 use crate::decode::DataError;
 use crate::message::Message;
@@ -51,6 +54,11 @@ pub struct TopicReport {
     pub expired: u64,
     /// That can never be rows.
     pub refused: u64,
+    /// If it ended early, and the tables were seen to be the same still: by partition, one past the last offset whose row is
+    /// durable, or where it began.
+    pub positions: BTreeMap<i32, i64>,
+    /// A time from which on a replay of this topic does what is left, if it ended early and there is one: RFC 3339.
+    pub since: Option<String>,
 }
 
 /// Messages that are no rows for reasons of one kind.
@@ -86,6 +94,20 @@ impl Report {
         self.seconds = began.elapsed().as_secs_f64();
         self.ended = ended;
         self
+    }
+
+    /// What is durable of each topic.
+    pub(super) fn reached(&mut self, topics: &[Topic], reaches: &[Reach]) {
+        for ((of_topic, topic), reach) in self.topics.iter_mut().zip(topics).zip(reaches) {
+            let position = |(number, range): (&i32, &Range<i64>)| {
+                (*number, reach.position(*number).unwrap_or(range.start))
+            };
+            of_topic.positions = topic.ranges.iter().map(position).collect();
+            let is_left = |(number, position): &(&i32, &i64)| **position < topic.ranges[*number].end;
+            let left = of_topic.positions.iter().filter(is_left).map(|(number, _)| *number);
+            let time = reach.since_ms(left).and_then(DateTime::from_timestamp_millis);
+            of_topic.since = time.map(|time| time.to_rfc3339_opts(SecondsFormat::Millis, true));
+        }
     }
 
     /// Whether it wrote anything.

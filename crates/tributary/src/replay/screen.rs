@@ -61,8 +61,19 @@ pub(super) fn text(report: &Report, dry_run: bool) -> String {
 }
 
 fn one_topic(text: &mut String, of_topic: &TopicReport, dry_run: bool) {
-    let TopicReport { topic, offsets, passed, messages, later, written, deleted, expired, refused } =
-        of_topic;
+    let TopicReport {
+        topic,
+        offsets,
+        passed,
+        messages,
+        later,
+        written,
+        deleted,
+        expired,
+        refused,
+        since,
+        ..
+    } = of_topic;
     let gone = match passed.saturating_sub(*messages + *later) {
         0 => String::new(),
         gone => format!(", {} not there any more", grouped(gone)),
@@ -94,6 +105,9 @@ fn one_topic(text: &mut String, of_topic: &TopicReport, dry_run: bool) {
             grouped(*refused)
         ),
     );
+    if let Some(since) = since {
+        line(text, format_args!("  what is not durable of it: --topic {topic} --since {since}"));
+    }
 }
 
 /// `120,000 of 500,000 offsets, 40,000 a second, 10s left`
@@ -124,6 +138,7 @@ mod tests {
             deleted: 3,
             expired: 1,
             refused: 6,
+            ..TopicReport::default()
         };
         let refusal = Refusal {
             table: "shop.orders".to_owned(),
@@ -162,12 +177,14 @@ Look at one: tributary explain orders:0:7
         let mut early = report(Some(Ended::Early("it was interrupted".to_owned())));
         early.topics[0].passed -= 1_000;
         early.topics[0].messages -= 1_000;
+        early.topics[0].since = Some("2026-11-22T10:00:00.000Z".to_owned());
         let early = text(&early, false);
         assert!(early.contains("10 not before --until, 1,000 not read"), "{early}");
         assert!(
             early.contains("after 1,233,560 messages, 61.2 s: it was interrupted; run it again"),
             "{early}"
         );
+        assert!(early.contains("--topic orders --since 2026-11-22T10:00:00.000Z"), "{early}");
         let mend = text(&report(Some(Ended::Mend("column n is gone".to_owned()))), false);
         assert!(mend.contains("column n is gone; mend that first"), "{mend}");
     }
