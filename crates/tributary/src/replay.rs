@@ -39,7 +39,7 @@ Exit codes:
 Rows have the WRITETIME that they had at first: what is newer in a table stays, also a delete until gc_grace_seconds have
 passed, and what is right is not changed. What is wrong is not changed either: of two cells of one WRITETIME Cassandra keeps a
 null, else the greater one. Only cells come back that the table has never had: for a mapping that was mended truncate the table,
-or fill a new one. Durable does not mean visible: compare by `tributary audit --topic TOPIC --until end`.
+or fill a new one. Durable does not mean visible: compare by `tributary audit --topic TOPIC`.
 With --until, rows may come back that newer messages have deleted or let expire, once Cassandra has forgotten that.
 
 It may be run again, and beside the consumer: no consumer group is joined, no offset is committed. No dead letter is written:

@@ -19,6 +19,8 @@ use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
 const START_WITHIN: Duration = Duration::from_secs(60);
+/// Longer than the 300 s that WebDriver gives a page to load.
+const ANSWER_WITHIN: Duration = Duration::from_secs(330);
 
 /// A browser that lives as long as this value.
 pub(crate) struct Chromium {
@@ -133,5 +135,6 @@ impl WebDriverCompatibleCommand for Extension {
 
 // Tests wait by `wait_for`, which asks a plain function again and again.
 fn wait<T>(answer: impl Future<Output = T>) -> T {
-    block_in_place(|| Handle::current().block_on(answer))
+    let answer = async { tokio::time::timeout(ANSWER_WITHIN, answer).await };
+    block_in_place(|| Handle::current().block_on(answer)).expect("chromedriver answers")
 }

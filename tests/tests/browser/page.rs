@@ -1,5 +1,6 @@
 //! The dashboard's page in a browser of the test's own: what it shows, what it is told, what it weighs.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::time::Duration;
 use std::{env, fs, thread};
@@ -160,14 +161,21 @@ impl Page {
 
 impl Drop for Page {
     fn drop(&mut self) {
-        let troubles = watch::troubles(&self.chromium, &self.origin, &self.expected);
+        let troubles = || watch::troubles(&self.chromium, &self.origin, &self.expected);
         if !thread::panicking() {
+            let troubles = troubles();
             assert!(troubles.is_empty(), "the page has {troubles:#?}");
             return;
         }
-        println!("the page has {troubles:#?}");
-        let test = thread::current().name().unwrap_or("test").replace("::", "-");
-        self.screenshot(&format!("failed-{test}"));
+        // Best effort: the browser itself may be what has failed, and a second panic would hide the first.
+        let told = panic::catch_unwind(AssertUnwindSafe(|| {
+            println!("the page has {:#?}", troubles());
+            let test = thread::current().name().unwrap_or("test").replace("::", "-");
+            self.screenshot(&format!("failed-{test}"));
+        }));
+        if told.is_err() {
+            println!("what the page has cannot be asked");
+        }
     }
 }
 

@@ -274,7 +274,7 @@ async fn an_interrupted_replay_tells_how_far_it_came_and_can_be_run_again() {
 async fn a_table_that_was_created_again_meanwhile_is_noticed() {
     let (world, topic) = scene("replay_changed").await;
     publish(&world.brokers, &topic, &orders(500)).await;
-    let mut command = start(&world, &topic, &BEGINNING, &[("CONSUMER__DURABLE_AFTER", "10s")]);
+    let mut command = start(&world, &topic, &BEGINNING, &[("CONSUMER__DURABLE_AFTER", "30s")]);
     wait_for("rows of the replay", SOON, || command.log().contains("all rows are written").then_some(()));
     world.cql(&format!("DROP TABLE {}.orders", world.name)).await;
     create_table(&world).await;

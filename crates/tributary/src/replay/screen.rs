@@ -40,7 +40,7 @@ pub(super) fn text(report: &Report, dry_run: bool) -> String {
                 report.topics.iter().map(|topic| format!(" --topic {}", topic.topic)).collect::<String>();
             let topics = safe(&topics, 2_000);
             format!(
-                "{messages} messages in {seconds:.1} s; their rows are durable; compare: tributary audit{topics} --until end"
+                "{messages} messages in {seconds:.1} s; their rows are durable; compare: tributary audit{topics}"
             )
         }
         (Some(Ended::Early(why)), _) => format!(
@@ -106,7 +106,12 @@ fn one_topic(text: &mut String, of_topic: &TopicReport, dry_run: bool) {
         ),
     );
     if let Some(since) = since {
-        line(text, format_args!("  what is not durable of it: --topic {topic} --since {since}"));
+        line(
+            text,
+            format_args!(
+                "  what is not durable of it: the same command with --topic {topic} --since {since}"
+            ),
+        );
     }
 }
 
@@ -165,7 +170,7 @@ refused  6 x shop.orders: value: column n: \\u{7}
 
 Look at one: tributary explain orders:0:7
 
-1,234,560 messages in 61.2 s; their rows are durable; compare: tributary audit --topic orders --until end
+1,234,560 messages in 61.2 s; their rows are durable; compare: tributary audit --topic orders
 ";
         assert_eq!(text(&report(None), false), expected);
         let dry = text(&report(None), true);
