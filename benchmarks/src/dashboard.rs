@@ -1,9 +1,9 @@
 //! `dashboard`: 5,000 messages a second through Kafka into the table -> what it costs to look on.
 //!
-//! Measured in turn, each with a fresh process: nobody looks on, one viewer, fifty; viewers who also open one page after the other; and
-//! `tributary status`, once and as `--watch`. A viewer is a connection that reads every snapshot, as the page does. The
-//! dashboard asks one consumer for its metrics, Kafka for the ends of the topics, and Cassandra whether it is there, each
-//! once a second. How long its page takes to be drawn is the matter of the browser tests.
+//! Measured in turn, each with a fresh process: nobody looks on, one viewer, fifty; viewers who also open one page after the
+//! other; and `tributary status`, once and as `--watch`. A viewer is a connection that reads every snapshot, as the page
+//! does. The dashboard asks one consumer for its metrics, Kafka for the ends of the topics, and Cassandra whether it is
+//! there, each once a second. How long its page takes to be drawn is the matter of the browser tests.
 
 use std::path::Path;
 use std::sync::Arc;

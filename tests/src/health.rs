@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use testbed::{Service, get, wait_for};
 
 /// Waits until a service's `/health` is 200.
@@ -14,6 +15,15 @@ pub fn healthy(service: &Service) {
         }
     });
     found.unwrap_or_else(|last| panic!("no green health: {last}\n{}", service.log()));
+}
+
+/// Waits until a command that prints an object on its last line has ended: its exit code, all that it printed, and the object;
+/// null where there is none.
+pub fn ended(command: &mut Service, within: Duration) -> (i32, String, Value) {
+    let code = command.wait(within).unwrap_or_else(|| panic!("still running:\n{}", command.log()));
+    let log = command.log();
+    let object = log.lines().last().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
+    (code, log, object)
 }
 
 /// Waits until `/health` is 503 and its body has all of `words`; returns the body.

@@ -8,8 +8,11 @@ use uuid::Uuid;
 
 use crate::health::until;
 use crate::load::{Expected, Load, Row};
+use crate::publish::{Record, publish};
 use crate::topics::{committed, ends, messages};
 use crate::world::World;
+
+const COMMITTED_WITHIN: Duration = Duration::from_secs(90);
 
 /// Waits until `created_users` holds exactly what was acknowledged, and says what is wrong if it does not.
 pub async fn converges(world: &World, expected: &Expected, consumer: &Service) {
@@ -51,6 +54,15 @@ pub fn all_committed(world: &World, group: &str, topic: &str, within: Duration, 
     if let Err(committed) = done {
         panic!("{group} committed {committed} of {ends:?} within {within:?}:\n{}", consumer.log());
     }
+}
+
+/// Publishes, and lets a consumer make of it what it can: returns when all of it is committed.
+pub async fn consumed(world: &World, topic: &str, records: &[Record]) -> Vec<(i32, i64)> {
+    let places = publish(&world.brokers, topic, records).await;
+    let mut consumer = world.consumer(&[("CONSUMER__DURABLE_AFTER", "0s")]);
+    all_committed(world, &world.name, topic, COMMITTED_WITHIN, &consumer);
+    assert_eq!(consumer.terminate().unwrap(), 0, "{}", consumer.log());
+    places
 }
 
 /// Asserts that each committed message of `users_created` is in the table, or a newer one of its user.

@@ -19,8 +19,8 @@ mod world;
 
 pub use attempts::{TOPICS, USERS, roles_try_everything, users_try_everything};
 pub use cells::{fits, text};
-pub use health::{healthy, metric, red, tells_deleted};
-pub use judge::{all_committed, committed_is_stored, converges, publish_more};
+pub use health::{ended, healthy, metric, red, tells_deleted};
+pub use judge::{all_committed, committed_is_stored, consumed, converges, publish_more};
 pub use ledger::Entries;
 pub use load::{Expected, Load, Mix, Row};
 pub use publish::{Record, publish};

@@ -5,7 +5,7 @@ mod several_topics;
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use end_to_end::{Record, World, all_committed, delete_before, messages, publish, recreate, user};
+use end_to_end::{Record, World, all_committed, delete_before, ended, messages, publish, recreate, user};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -24,10 +24,7 @@ async fn scene(test: &str) -> (World, String) {
 pub(super) fn audit(world: &World, arguments: &[&str], more: &[(&str, &str)]) -> (i32, String, Value) {
     let arguments = [&["audit", "--json"], arguments].concat();
     let mut audit = world.run("tributary", &arguments, more);
-    let code = audit.wait(SOON).unwrap_or_else(|| panic!("still running:\n{}", audit.log()));
-    let text = audit.log();
-    let object = text.lines().last().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
-    (code, text, object)
+    ended(&mut audit, SOON)
 }
 
 fn consume(world: &World, topic: &str) {

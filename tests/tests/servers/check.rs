@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use end_to_end::{Record, World, all_committed, committed, messages, publish, user};
+use end_to_end::{Record, World, all_committed, committed, ended, messages, publish, user};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use scylla::statement::batch::{Batch, BatchType};
@@ -24,10 +24,7 @@ async fn scene(test: &str) -> (World, String) {
 fn check(world: &World, arguments: &[&str], more: &[(&str, &str)]) -> (i32, String, Value) {
     let arguments = [&["check", "--json"], arguments].concat();
     let mut check = world.run("tributary", &arguments, more);
-    let code = check.wait(SOON).unwrap_or_else(|| panic!("still running:\n{}", check.log()));
-    let text = check.log();
-    let object = text.lines().last().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
-    (code, text, object)
+    ended(&mut check, SOON)
 }
 
 fn found<'a>(object: &'a Value, kind: &str, words: &[&str]) -> &'a Value {

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use end_to_end::{
-    Record, World, all_committed, committed, dead_letters, ends, healthy, messages, note, publish, text,
+    Record, World, all_committed, committed, consumed, dead_letters, ended, ends, healthy, messages, note,
+    publish, text,
 };
 use scylla::value::CqlValue;
 use serde_json::{Value, json};
@@ -44,31 +45,15 @@ fn words(key: &str) -> Record {
     Record::of(json!({"k": key, "n": format!("words of {key}")}).to_string()).at(*AT)
 }
 
-// Publishes, and lets a consumer make of it what it can.
-async fn consumed(world: &World, topic: &str, records: &[Record]) -> Vec<(i32, i64)> {
-    let places = publish(&world.brokers, topic, records).await;
-    let mut consumer = world.consumer(&[("CONSUMER__DURABLE_AFTER", "0s")]);
-    all_committed(world, &world.name, topic, SOON, &consumer);
-    assert_eq!(consumer.terminate().unwrap(), 0, "{}", consumer.log());
-    places
-}
-
 fn start(world: &World, arguments: &[&str], more: &[(&str, &str)]) -> Service {
     let arguments = [&["dead-letters"], arguments, &["--json"]].concat();
     let more = [&[("CONSUMER__DURABLE_AFTER", "0s")], more].concat();
     world.run("tributary", &arguments, &more)
 }
 
-fn finish(command: &mut Service) -> (i32, String, Value) {
-    let code = command.wait(SOON).unwrap_or_else(|| panic!("still running:\n{}", command.log()));
-    let log = command.log();
-    let object = log.lines().last().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
-    (code, log, object)
-}
-
 // Exit code, all that was printed, and the object of the last line.
 fn run(world: &World, arguments: &[&str]) -> (i32, String, Value) {
-    finish(&mut start(world, arguments, &[]))
+    ended(&mut start(world, arguments, &[]), SOON)
 }
 
 fn standing(world: &World) -> u64 {
@@ -263,11 +248,11 @@ async fn letters_stay_until_their_rows_are_durable() {
     })
     .await
     .unwrap();
-    let (code, log, object) = finish(&mut replay);
+    let (code, log, object) = ended(&mut replay, SOON);
     assert_eq!((code, &object["removed"]), (69, &json!(0)), "{log}");
     world.answers().await;
     assert_eq!(standing(&world), 2, "the rows may be gone: {log}");
-    let (code, log, object) = finish(&mut start(&world, &["replay", "--all", "--yes"], &patient));
+    let (code, log, object) = ended(&mut start(&world, &["replay", "--all", "--yes"], &patient), SOON);
     assert_eq!((code, &object["removed"]), (0, &json!(2)), "{log}");
     assert_eq!((standing(&world), world.count("letters").await), (0, 2));
     cassandra.stop();
@@ -310,7 +295,7 @@ async fn replay_beside_the_consumer_loses_and_doubles_nothing() {
     route(&world, "", MENDED);
     let mut replay = start(&world, &["replay", "--all", "--yes"], &[]);
     publish(&world.brokers, &topic, &words_of(500..1_000)).await;
-    let (code, log, object) = finish(&mut replay);
+    let (code, log, object) = ended(&mut replay, SOON);
     assert_eq!(code, 0, "{log}");
     assert_eq!(object["written"], object["removed"], "{log}");
     all_committed(&world, &world.name, &topic, SOON, &consumer);
@@ -361,7 +346,7 @@ async fn letters_of_a_group_that_writes_files_are_not_replayed_into_tables() {
 async fn exit_codes_tell_scripts_what_to_do() {
     let (world, topic) = scene("letters_codes").await;
     consumed(&world, &topic, &[words("a")]).await;
-    let with = |arguments: &[&str], more: &[(&str, &str)]| finish(&mut start(&world, arguments, more));
+    let with = |arguments: &[&str], more: &[(&str, &str)]| ended(&mut start(&world, arguments, more), SOON);
     let all = ["replay", "--all", "--yes"];
     assert_eq!(with(&["replay", "--yes"], &[]).0, 2);
     assert_eq!(with(&["list"], &[("KAFKA__BROKERS", "127.0.0.1:1")]).0, 69);

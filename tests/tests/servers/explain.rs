@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use end_to_end::{Record, World, all_committed, delete_before, publish, user};
+use end_to_end::{Record, World, all_committed, delete_before, ended, publish, user};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -20,10 +20,7 @@ async fn scene(test: &str) -> (World, String) {
 fn explain(world: &World, topic: &str, offset: i64) -> (i32, String, Value) {
     let place = format!("{topic}:0:{offset}");
     let mut explain = world.run("tributary", &["explain", "--json", &place], &[]);
-    let code = explain.wait(SOON).unwrap_or_else(|| panic!("still running:\n{}", explain.log()));
-    let text = explain.log();
-    let object = text.lines().last().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
-    (code, text, object)
+    ended(&mut explain, SOON)
 }
 
 fn cell<'a>(object: &'a Value, column: &str) -> &'a Value {

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use end_to_end::{Record, World, all_committed, committed, messages, publish, text};
+use end_to_end::{Record, World, committed, consumed, ended, messages, publish, text};
 use scylla::value::CqlValue;
 use serde_json::{Value, json};
 use testbed::{Options, Service, pair, wait_for};
@@ -54,31 +54,15 @@ fn writetime((_, offset): (i32, i64)) -> i64 {
     *AT * 1_000 + offset % 1_000
 }
 
-// Publishes, and lets a consumer make of it what it can.
-async fn consumed(world: &World, topic: &str, records: &[Record]) -> Vec<(i32, i64)> {
-    let places = publish(&world.brokers, topic, records).await;
-    let mut consumer = world.consumer(&[("CONSUMER__DURABLE_AFTER", "0s")]);
-    all_committed(world, &world.name, topic, SOON, &consumer);
-    assert_eq!(consumer.terminate().unwrap(), 0, "{}", consumer.log());
-    places
-}
-
 fn start(world: &World, topic: &str, arguments: &[&str], more: &[(&str, &str)]) -> Service {
     let arguments = [&["replay", "--json", "--topic", topic], arguments].concat();
     let more = [&[("CONSUMER__DURABLE_AFTER", "0s")], more].concat();
     world.run("tributary", &arguments, &more)
 }
 
-fn finish(command: &mut Service) -> (i32, String, Value) {
-    let code = command.wait(SOON).unwrap_or_else(|| panic!("still running:\n{}", command.log()));
-    let log = command.log();
-    let object = log.lines().last().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
-    (code, log, object)
-}
-
 // Exit code, all that was printed, and the object of the last line.
 fn replay(world: &World, topic: &str, arguments: &[&str]) -> (i32, String, Value) {
-    finish(&mut start(world, topic, arguments, &[]))
+    ended(&mut start(world, topic, arguments, &[]), SOON)
 }
 
 fn counts(object: &Value) -> [u64; 4] {
@@ -220,7 +204,7 @@ async fn refused_messages_are_counted_by_cause_and_named_and_make_no_second_lett
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_replayed_is_told_before_anything_is_read() {
     let (world, topic) = scene("replay_codes").await;
-    let with = |topic: &str, more: &[(&str, &str)]| finish(&mut start(&world, topic, &BEGINNING, more));
+    let with = |topic: &str, more: &[(&str, &str)]| ended(&mut start(&world, topic, &BEGINNING, more), SOON);
     let misspelt = topic.replace("orders", "ordres");
     let (code, log, _) = with(&misspelt, &[]);
     assert!(
@@ -258,7 +242,7 @@ async fn an_interrupted_replay_tells_how_far_it_came_and_can_be_run_again() {
         assert!(std::time::Instant::now() < deadline, "too few rows came:\n{}", command.log());
     }
     assert_eq!(command.terminate().unwrap(), 69, "{}", command.log());
-    let (_, log, object) = finish(&mut command);
+    let (_, log, object) = ended(&mut command, SOON);
     assert!(log.contains("it was interrupted; run it again") && log.contains(" not read"), "{log}");
     assert!(world.count("orders").await < 4_000);
     let of_topic = &object["topics"][0];
@@ -278,7 +262,7 @@ async fn a_table_that_was_created_again_meanwhile_is_noticed() {
     wait_for("rows of the replay", SOON, || command.log().contains("all rows are written").then_some(()));
     world.cql(&format!("DROP TABLE {}.orders", world.name)).await;
     create_table(&world).await;
-    let (code, log, object) = finish(&mut command);
+    let (code, log, object) = ended(&mut command, SOON);
     assert!(code == 69 && log.contains("a table has changed; run it again"), "{code}: {log}");
     assert_eq!(object["topics"][0]["positions"], json!({}), "all of it is to be read again: {log}");
 }
@@ -305,7 +289,7 @@ async fn a_right_that_is_missing_is_named(world: &World, topic: &str) {
         let missing = format!("no MODIFY permission on <table {table}>");
         let deadline = std::time::Instant::now() + SOON;
         loop {
-            let (code, log, _) = finish(&mut start(world, topic, &BEGINNING, &role));
+            let (code, log, _) = ended(&mut start(world, topic, &BEGINNING, &role), SOON);
             assert!(code == 78 && log.contains("grant that first"), "{code}: {log}");
             if log.contains(&missing) {
                 break;
@@ -334,13 +318,13 @@ async fn a_restarted_node_and_a_missing_right_are_told() {
     })
     .await
     .unwrap();
-    let (code, log, _) = finish(&mut command);
+    let (code, log, _) = ended(&mut command, SOON);
     assert!(
         code == 69 && log.contains("may have forgotten") && log.contains("run it again"),
         "{code}: {log}"
     );
     world.answers().await;
-    let (code, log, _) = finish(&mut start(&world, &topic, &BEGINNING, &patient));
+    let (code, log, _) = ended(&mut start(&world, &topic, &BEGINNING, &patient), SOON);
     assert_eq!((code, world.count("orders").await), (0, 500), "{log}");
     a_right_that_is_missing_is_named(&world, &topic).await;
     cassandra.stop();

@@ -1,10 +1,10 @@
 //! The notes beside the group's offsets, of which database it has written to: those of all its topics count.
 
-use end_to_end::{World, admin, exists, note};
+use end_to_end::{World, admin, consumed, exists, note};
 use rdkafka::admin::AdminOptions;
 use testbed::wait_for;
 
-use super::{BROKEN, MENDED, SOON, consumed, route, run, scene, standing, words};
+use super::{BROKEN, MENDED, SOON, route, run, scene, standing, words};
 
 // A second topic that fills the same table.
 fn second(world: &World, columns: &str) -> String {
