@@ -4,16 +4,21 @@
 
 use std::collections::BTreeMap;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use tokio::time::sleep;
 
 use crate::disk::run;
+use crate::topic::LOOK_EVERY;
 
 const CHAIN: &str = "TRIBUTARY";
 const RESET: [&str; 4] = ["-j", "REJECT", "--reject-with", "tcp-reset"];
 const SOMETIMES: [&str; 5] = ["-m", "statistic", "--mode", "random", "--probability"];
 /// Of the loopback, as the kernel makes it.
 const MTU: &str = "65536";
+/// Where chance decides, a fault may strike nothing for a while: two of a hundred packets are few while the other server is hit too.
+const STRUCK_WITHIN: Duration = Duration::from_secs(30);
 
 /// The rules, and that they are gone in the end.
 #[derive(Debug)]
@@ -66,12 +71,27 @@ impl Links {
         mtu(&bytes.to_string())
     }
 
-    /// Drops nothing any more. Returns the rules that have struck no packet.
-    pub(crate) fn mend(&self) -> Result<Vec<String>> {
-        let rules = iptables(&["-n", "-v", "-x", "-L", CHAIN])?;
+    /// Waits until each rule has struck a packet.
+    pub(crate) async fn struck(&self) -> Result<()> {
+        let until = Instant::now() + STRUCK_WITHIN;
+        loop {
+            let rules = iptables(&["-n", "-v", "-x", "-L", CHAIN])?;
+            let idle = idle(&rules);
+            if idle.is_empty() {
+                return Ok(());
+            }
+            ensure!(
+                Instant::now() < until,
+                "after {STRUCK_WITHIN:?} these faults of the network have struck no packet: {idle:?}"
+            );
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Drops nothing any more.
+    pub(crate) fn mend(&self) -> Result<()> {
         iptables(&["-F", CHAIN])?;
-        mtu(MTU)?;
-        Ok(idle(&rules))
+        mtu(MTU)
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) enum Step {
     Lose(Part, u8),
     /// Packets have so many bytes at most.
     Slice(u16),
-    /// Packets flow again. Some must have been struck.
+    /// Packets flow again, once each fault has struck some.
     Mend,
     /// The server is at another address, which its name has now; nobody answers at the old one.
     Move(Part),
