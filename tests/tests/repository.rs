@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use datasets::REGISTRY;
@@ -13,6 +14,23 @@ fn root() -> PathBuf {
 
 fn read(file: &str) -> String {
     std::fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+fn files_under(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.flat_map(|path| if path.is_dir() { files_under(&path) } else { vec![path] }).collect()
+}
+
+fn documents() -> Vec<String> {
+    let mut documents = vec!["ARCHITECTURE.md".to_owned(), "README.md".to_owned()];
+    for file in files_under(&root().join("docs")) {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        if name.ends_with(".md") {
+            documents.push(format!("docs/{name}"));
+        }
+    }
+    documents
 }
 
 // Every part that a dataset needs beside its module: what is missing, in words.
@@ -79,19 +97,54 @@ fn every_file_of_others_is_the_one_that_its_version_names() {
 
 #[test]
 fn every_file_that_the_documents_name_exists() {
-    for document in ["ARCHITECTURE.md", "README.md"] {
-        let text = read(document);
+    let mut named_in_all = 0;
+    for document in documents() {
+        let text = read(&document);
         // Code between backticks that begins like a path of ours.
-        let folders = ["crates/", "tests/", "routes/", "cassandra/", "kafka/", "docker/"];
+        let folders = [
+            "crates/",
+            "tests/",
+            "benchmarks/",
+            "chaos/",
+            "routes/",
+            "cassandra/",
+            "kafka/",
+            "docker/",
+            "docs/",
+            "secure/",
+        ];
         let named = text
             .split('`')
             .skip(1)
             .step_by(2)
             .filter(|code| folders.iter().any(|folder| code.starts_with(folder)));
         let named: Vec<&str> = named.filter(|code| !code.contains(['<', '*', '{', ' '])).collect();
-        assert!(!named.is_empty(), "{document} names no file");
+        named_in_all += named.len();
         for path in named {
             assert!(root().join(path).exists(), "{document} names {path}, which does not exist");
         }
+    }
+    assert!(named_in_all > 100, "the documents name {named_in_all} files");
+}
+
+#[test]
+fn every_metric_is_in_the_list_of_metrics() {
+    let list = read("docs/metrics.md");
+    let is_name = |word: &&str| {
+        word.starts_with("tributary_") && word.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase())
+    };
+    let mut metrics = BTreeSet::new();
+    for code in ["crates/consumer/src", "crates/producers/src", "crates/service/src", "crates/simulators/src"]
+    {
+        for file in files_under(&root().join(code)) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            if ["counter!(", "gauge!(", "histogram!("].iter().any(|kind| text.contains(kind)) {
+                metrics.extend(text.split('"').filter(is_name).map(str::to_owned));
+            }
+        }
+    }
+    assert!(metrics.len() > 20, "{metrics:?}");
+    for metric in metrics {
+        assert!(list.contains(&format!("| `{metric}` |")), "docs/metrics.md does not have {metric}");
     }
 }
