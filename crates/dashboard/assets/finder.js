@@ -26,7 +26,7 @@ export function finder({ title, label, address, found, noun, empty, place, show 
       const answer = await ask(`${address}?search=${encodeURIComponent(sought)}&limit=${LIMIT}`, { signal });
       if (signal.aborted) return;
       const many = answer[found].length;
-      setText(told, `${plural(many, noun)}${sought === "" ? "" : " found"}; ${count(answer.searched)} were looked through.`);
+      setText(told, `${plural(many, noun)}${sought === "" ? "" : " found"}; ${count(answer.searched)} were looked through${answer.truncated ? ", and no more of them fit here" : ""}.`);
       state[many === 0 ? "say" : "clear"](sought === "" ? empty : "None of them has this text.");
       show(answer);
     } catch (error) {

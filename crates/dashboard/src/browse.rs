@@ -3,6 +3,7 @@
 pub(crate) mod cached;
 pub(crate) mod files;
 pub(crate) mod letters;
+mod message;
 pub(crate) mod pictures;
 pub(crate) mod records;
 pub(crate) mod tables;
@@ -16,7 +17,7 @@ use service::kafka;
 use tokio::sync::Semaphore;
 
 /// Why there is no answer; a page shows it in words.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum BrowseError {
     /// There is no such topic or table.
     #[error("{0}")]
@@ -80,7 +81,7 @@ fn unavailable(error: &Unread) -> BrowseError {
     BrowseError::Unavailable(error.to_string())
 }
 
-/// Bytes of one text that are shown.
+/// Bytes of one text that are shown, where nothing less is asked for.
 const TEXT_BYTES_MAX: usize = 16 << 10;
 
 /// Bytes as text: what is not UTF-8 as hexadecimal digits, what is long cut.
@@ -92,20 +93,20 @@ pub(crate) struct Text {
 }
 
 impl Text {
-    pub(crate) fn of(bytes: &[u8]) -> Self {
-        let cut = bytes.len() > TEXT_BYTES_MAX;
-        let mut shown = &bytes[..bytes.len().min(TEXT_BYTES_MAX)];
+    pub(crate) fn of(bytes: &[u8], bytes_max: usize) -> Self {
+        let cut = bytes.len() > bytes_max;
+        let mut shown = &bytes[..bytes.len().min(bytes_max)];
         if cut {
             // Not amid a character.
             let whole = shown.utf8_chunks().next().map_or(0, |chunk| chunk.valid().len());
-            if TEXT_BYTES_MAX - whole < 4 {
+            if bytes_max - whole < 4 {
                 shown = &shown[..whole];
             }
         }
         match str::from_utf8(shown) {
             Ok(text) => Self { text: text.to_owned(), hex: false, cut },
             Err(_) => {
-                let shown = &shown[..shown.len().min(TEXT_BYTES_MAX / 2)];
+                let shown = &shown[..shown.len().min(bytes_max / 2)];
                 let text = shown.iter().map(|byte| format!("{byte:02x}")).collect();
                 Self { text, hex: true, cut: cut || shown.len() < bytes.len() }
             }
@@ -124,13 +125,14 @@ mod tests {
 
     #[test]
     fn text_is_cut_between_characters_and_bytes_become_digits() {
-        let short = Text::of("äöü".as_bytes());
+        let text = |bytes: &[u8]| Text::of(bytes, TEXT_BYTES_MAX);
+        let short = text("äöü".as_bytes());
         assert_eq!(short, Text { text: "äöü".to_owned(), hex: false, cut: false });
-        let long = Text::of("ä".repeat(TEXT_BYTES_MAX).as_bytes());
+        let long = text("ä".repeat(TEXT_BYTES_MAX).as_bytes());
         assert!(long.cut && !long.hex && long.text.len() == TEXT_BYTES_MAX);
-        let odd = Text::of(format!("x{}", "ä".repeat(TEXT_BYTES_MAX)).as_bytes());
+        let odd = text(format!("x{}", "ä".repeat(TEXT_BYTES_MAX)).as_bytes());
         assert!(odd.cut && !odd.hex && odd.text.len() == TEXT_BYTES_MAX - 1);
-        assert_eq!(Text::of(&[0xff, 0x00]), Text { text: "ff00".to_owned(), hex: true, cut: false });
-        assert!(Text::of(&[0xff; TEXT_BYTES_MAX]).cut);
+        assert_eq!(text(&[0xff, 0x00]), Text { text: "ff00".to_owned(), hex: true, cut: false });
+        assert!(text(&[0xff; TEXT_BYTES_MAX]).cut);
     }
 }

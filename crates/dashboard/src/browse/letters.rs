@@ -6,12 +6,12 @@ use std::collections::VecDeque;
 use chrono::{DateTime, Utc};
 use consumer::dead_letter::{Entry, Fold, Letter, SUFFIX};
 use consumer::message::{Chunk, Partition};
-use consumer::topic::Topics;
 use serde::Serialize;
 use service::kafka;
 
+use super::message::{ANSWER_BYTES_MAX, Shown};
 use super::records::read;
-use super::{BrowseError, Deadline, Text, ask_kafka};
+use super::{BrowseError, ask_kafka};
 
 const CLIENT: &str = "tributary-dashboard-dead-letters";
 /// Letters of one topic that are looked at, the newest.
@@ -26,6 +26,9 @@ pub(crate) struct Letters {
     /// Whether there are older ones, which were not looked at.
     truncated: bool,
     causes: Vec<Cause>,
+    /// Of the examples.
+    #[serde(skip)]
+    bytes: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -45,12 +48,8 @@ struct Cause {
 struct Example {
     /// `topic:partition:offset` of the message.
     origin: String,
-    at: Option<DateTime<Utc>>,
-    key: Option<String>,
-    value: Option<String>,
-    hex: bool,
-    cut: bool,
-    headers: Vec<(String, String)>,
+    #[serde(flatten)]
+    shown: Shown,
 }
 
 /// Reads them, those of one group.
@@ -61,9 +60,14 @@ pub(crate) async fn of_group(settings: &kafka::Settings, group: String) -> Resul
     ask_kafka(settings, CLIENT, move |topics, deadline| {
         let sources: Vec<String> =
             topics.names().filter(|name| name.ends_with(SUFFIX)).map(str::to_owned).collect();
-        let mut all = Letters { letters: 0, truncated: false, causes: Vec::new() };
+        let mut all = Letters { letters: 0, truncated: false, causes: Vec::new(), bytes: 0 };
         for source in sources {
-            of_topic(topics, &source, &group, deadline, &mut all)?;
+            let bytes_max = ANSWER_BYTES_MAX.saturating_sub(all.bytes);
+            let mut newest = Newest { bytes_max, ..Newest::default() };
+            // Compaction leaves fewer than so many offsets have.
+            all.truncated |=
+                read(topics, &source, LETTERS_MAX, deadline, |message| newest.take(message, &source))?;
+            all.add(&newest, &group);
         }
         all.causes
             .sort_by(|one, other| (Reverse(one.newest), &one.id).cmp(&(Reverse(other.newest), &other.id)));
@@ -72,59 +76,49 @@ pub(crate) async fn of_group(settings: &kafka::Settings, group: String) -> Resul
     .await
 }
 
-fn of_topic(
-    topics: &Topics,
-    source: &str,
-    group: &str,
-    deadline: Deadline,
-    all: &mut Letters,
-) -> Result<(), BrowseError> {
-    let mut newest = Newest::default();
-    // Compaction leaves fewer than so many offsets have.
-    all.truncated |= read(topics, source, LETTERS_MAX, deadline, |message| newest.take(message, source))?;
-    let fold = &newest.fold;
-    for (number, cause) in fold.causes.iter().enumerate().filter(|(_, cause)| cause.group == group) {
-        let mut entries: Vec<(i32, &Entry)> = fold
-            .standing()
-            .filter(|(_, entry)| entry.cause == number)
-            .map(|(key, entry)| (key.partition, entry))
-            .collect();
-        if entries.is_empty() {
-            continue;
+impl Letters {
+    fn add(&mut self, newest: &Newest, group: &str) {
+        let fold = &newest.fold;
+        for (number, cause) in fold.causes.iter().enumerate().filter(|(_, cause)| cause.group == group) {
+            let mut entries: Vec<(i32, &Entry)> = fold
+                .standing()
+                .filter(|(_, entry)| entry.cause == number)
+                .map(|(key, entry)| (key.partition, entry))
+                .collect();
+            if entries.is_empty() {
+                continue;
+            }
+            entries.sort_by_key(|(_, entry)| Reverse((entry.sent_ms, entry.offset)));
+            let sent = |entry: Option<&(i32, &Entry)>| {
+                entry.and_then(|(_, entry)| DateTime::from_timestamp_millis(entry.sent_ms))
+            };
+            self.letters += entries.len();
+            let examples =
+                entries.iter().filter_map(|(partition, entry)| newest.example(*partition, entry.place));
+            let examples: Vec<Example> = examples.take(EXAMPLES_MAX).collect();
+            self.bytes += examples.iter().map(|example| example.shown.bytes()).sum::<usize>();
+            self.causes.push(Cause {
+                id: cause.id.clone(),
+                topic: cause.topic.clone(),
+                table: cause.table.clone(),
+                class: cause.class.clone(),
+                reason: cause.reason.clone(),
+                count: entries.len(),
+                oldest: sent(entries.last()),
+                newest: sent(entries.first()),
+                examples,
+            });
         }
-        entries.sort_by_key(|(_, entry)| Reverse((entry.sent_ms, entry.offset)));
-        let sent = |entry: Option<&(i32, &Entry)>| {
-            entry.and_then(|(_, entry)| DateTime::from_timestamp_millis(entry.sent_ms))
-        };
-        all.letters += entries.len();
-        all.causes.push(Cause {
-            id: cause.id.clone(),
-            topic: cause.topic.clone(),
-            table: cause.table.clone(),
-            class: cause.class.clone(),
-            reason: cause.reason.clone(),
-            count: entries.len(),
-            oldest: sent(entries.last()),
-            newest: sent(entries.first()),
-            examples: entries
-                .iter()
-                .filter_map(|(partition, entry)| newest.example(*partition, entry.place))
-                .take(EXAMPLES_MAX)
-                .collect(),
-        });
     }
-    Ok(())
 }
-
-/// Bytes of letters that are kept to be shown.
-const KEPT_BYTES_MAX: usize = 4 << 20;
 
 /// The newest letters of one topic: what became of them, and the last of them whole.
 #[derive(Default)]
 struct Newest {
     fold: Fold,
     kept: VecDeque<(i32, i64, Example)>,
-    kept_bytes: usize,
+    bytes: usize,
+    bytes_max: usize,
 }
 
 impl Newest {
@@ -138,44 +132,18 @@ impl Newest {
         let record = chunk.message(source, partition.number, 0);
         self.fold.take(&record);
         let Ok(letter) = Letter::of(record) else { return };
-        let example = Example::of(&letter);
-        self.kept_bytes += example.bytes();
+        let shown = Shown::of(letter.timestamp_ms, letter.key(), letter.value(), letter.headers());
+        self.bytes += shown.bytes();
+        let example = Example { origin: letter.address().to_string(), shown };
         self.kept.push_back((partition.number, message.offset(), example));
-        while self.kept_bytes > KEPT_BYTES_MAX {
+        while self.bytes > self.bytes_max {
             let Some((_, _, oldest)) = self.kept.pop_front() else { break };
-            self.kept_bytes -= oldest.bytes();
+            self.bytes -= oldest.shown.bytes();
         }
     }
 
     fn example(&self, partition: i32, place: i64) -> Option<Example> {
         let found = self.kept.iter().find(|(number, offset, _)| (*number, *offset) == (partition, place));
         found.map(|(_, _, example)| example.clone())
-    }
-}
-
-impl Example {
-    fn of(letter: &Letter<'_>) -> Self {
-        let text = |bytes: &[u8]| Text::of(bytes).text;
-        let value = letter.value().map(Text::of);
-        Self {
-            origin: letter.address().to_string(),
-            at: letter.timestamp_ms.and_then(DateTime::from_timestamp_millis),
-            key: letter.key().map(text),
-            hex: value.as_ref().is_some_and(|value| value.hex),
-            cut: value.as_ref().is_some_and(|value| value.cut),
-            value: value.map(|value| value.text),
-            headers: letter
-                .headers()
-                .map(|(name, value)| (text(name), value.map_or_else(String::new, text)))
-                .collect(),
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
-        size_of::<Self>()
-            + self.value.as_ref().map_or(0, String::len)
-            + self.key.as_ref().map_or(0, String::len)
-            + headers.sum::<usize>()
     }
 }

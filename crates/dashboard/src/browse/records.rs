@@ -1,6 +1,6 @@
 //! A topic -> its newest messages.
 
-use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use chrono::{DateTime, Utc};
@@ -9,12 +9,11 @@ use rdkafka::message::Message as _;
 use serde::Serialize;
 use service::kafka;
 
-use super::{BrowseError, Deadline, Text, ask_kafka, contains, unavailable};
+use super::message::{ANSWER_BYTES_MAX, Shown};
+use super::{BrowseError, Deadline, ask_kafka, unavailable};
 
 /// Messages that are looked through for a search.
 const SEARCHED_MAX: usize = 1_000;
-/// Headers of one that are shown.
-const HEADERS_MAX: usize = 50;
 const CLIENT: &str = "tributary-dashboard-records";
 
 /// The newest messages of a topic, the newest first.
@@ -23,6 +22,8 @@ pub(crate) struct Records {
     topic: String,
     /// How many of the newest were looked through.
     searched: usize,
+    /// Whether older ones were left out because those that are here are large.
+    truncated: bool,
     records: Vec<Record>,
 }
 
@@ -30,14 +31,10 @@ pub(crate) struct Records {
 struct Record {
     partition: i32,
     offset: i64,
-    at: Option<DateTime<Utc>>,
-    key: Option<String>,
-    value: Option<String>,
-    hex: bool,
     /// Bytes of the value.
     bytes: usize,
-    headers: Vec<(String, String)>,
-    cut: bool,
+    #[serde(flatten)]
+    shown: Shown,
 }
 
 /// Reads them; with a search those in which it occurs, in lower case.
@@ -52,42 +49,57 @@ pub(crate) async fn newest(
 ) -> Result<Records, BrowseError> {
     ask_kafka(settings, CLIENT, move |topics, deadline| {
         let look_through = if search.is_empty() { limit } else { SEARCHED_MAX };
-        let mut found = Found { records: Vec::new(), limit };
+        let mut found = Found::new(limit, ANSWER_BYTES_MAX);
         let mut searched = 0;
         read(topics, &topic, look_through, deadline, |message| {
             searched += 1;
             let record = Record::of(message);
-            if record.contains(&search) {
+            if record.shown.contains(&search) {
                 found.push(record);
             }
         })?;
-        Ok(Records { topic, searched, records: found.newest() })
+        Ok(Records { topic, searched, truncated: found.truncated, records: found.newest() })
     })
     .await
 }
 
-/// The newest records of those that were found; of more than twice as many the older ones are dropped.
+/// When a record was published, and where it stands: the order in which they are shown.
+type Place = (Option<DateTime<Utc>>, i64, i32);
+
+/// The newest records of those that were found, so many and so many bytes of them at most.
 struct Found {
-    records: Vec<Record>,
+    records: BTreeMap<Place, Record>,
     limit: usize,
+    bytes: usize,
+    bytes_max: usize,
+    /// The newest that was dropped: an older one would leave a gap.
+    dropped: Option<Place>,
+    /// Whether one was dropped for the bytes.
+    truncated: bool,
 }
 
 impl Found {
+    fn new(limit: usize, bytes_max: usize) -> Self {
+        Self { records: BTreeMap::new(), limit, bytes: 0, bytes_max, dropped: None, truncated: false }
+    }
+
     fn push(&mut self, record: Record) {
-        self.records.push(record);
-        if self.records.len() > 2 * self.limit {
-            self.cut();
+        let place = (record.shown.at, record.offset, record.partition);
+        if self.dropped >= Some(place) {
+            return;
+        }
+        self.bytes += record.shown.bytes();
+        self.records.insert(place, record);
+        while self.records.len() > self.limit || self.bytes > self.bytes_max {
+            let Some((place, oldest)) = self.records.pop_first() else { break };
+            self.truncated |= self.records.len() < self.limit;
+            self.bytes -= oldest.shown.bytes();
+            self.dropped = Some(place);
         }
     }
 
-    fn cut(&mut self) {
-        self.records.sort_by_key(|record| Reverse((record.at, record.offset)));
-        self.records.truncate(self.limit);
-    }
-
-    fn newest(mut self) -> Vec<Record> {
-        self.cut();
-        self.records
+    fn newest(self) -> Vec<Record> {
+        self.records.into_values().rev().collect()
     }
 }
 
@@ -141,34 +153,56 @@ fn last(ranges: &mut Ranges, newest: usize) {
 
 impl Record {
     fn of(message: &rdkafka::message::BorrowedMessage<'_>) -> Self {
-        let value = message.payload().map(Text::of);
-        let text = |bytes: &[u8]| Text::of(bytes).text;
-        let headers = kafka::headers(message)
-            .take(HEADERS_MAX)
-            .map(|(name, value)| (text(name), value.map_or_else(String::new, text)))
-            .collect();
+        let timestamp_ms = message.timestamp().to_millis();
+        let headers = kafka::headers(message);
         Self {
             partition: message.partition(),
             offset: message.offset(),
-            at: message.timestamp().to_millis().and_then(DateTime::from_timestamp_millis),
-            key: message.key().map(text),
-            hex: value.as_ref().is_some_and(|value| value.hex),
-            cut: value.as_ref().is_some_and(|value| value.cut),
-            value: value.map(|value| value.text),
             bytes: message.payload_len(),
-            headers,
+            shown: Shown::of(timestamp_ms, message.key(), message.payload(), headers),
         }
-    }
-
-    fn contains(&self, search: &str) -> bool {
-        let texts = self.key.iter().chain(&self.value).chain(self.headers.iter().map(|(_, value)| value));
-        search.is_empty() || texts.into_iter().any(|text| contains(text, search))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn record(partition: i32, offset: i64, bytes: usize) -> Record {
+        let value = vec![b'x'; bytes];
+        let shown = Shown::of(Some(offset), None, Some(&value), std::iter::empty());
+        Record { partition, offset, bytes, shown }
+    }
+
+    // Of two partitions, one read after the other.
+    fn found(limit: usize, bytes_max: usize, bytes: usize) -> (Vec<i64>, bool) {
+        let mut found = Found::new(limit, bytes_max);
+        for offset in (0..100).step_by(2) {
+            found.push(record(0, offset, bytes));
+        }
+        for offset in (1..100).step_by(2) {
+            found.push(record(1, offset, if offset < 90 { 1 } else { bytes }));
+            assert!(found.bytes <= bytes_max);
+        }
+        let truncated = found.truncated;
+        (found.newest().iter().map(|record| record.offset).collect(), truncated)
+    }
+
+    #[test]
+    fn the_newest_found_are_kept_so_many_and_so_many_bytes_of_them() {
+        assert_eq!(found(3, 1 << 20, 1_000), (vec![99, 98, 97], false));
+        let (offsets, truncated) = found(50, 9_000, 2_000);
+        // Small ones that are older than one that was dropped are left out too.
+        assert_eq!((offsets, truncated), (vec![99, 98, 97, 96], true));
+    }
+
+    #[test]
+    fn a_record_is_written_as_the_page_reads_it() {
+        let written = serde_json::to_value(record(1, 0, 2)).unwrap();
+        let expected = serde_json::json!({"partition": 1, "offset": 0, "bytes": 2, "at": "1970-01-01T00:00:00Z",
+            "key": null, "value": "xx", "hex": false, "cut": false, "headers": []});
+        assert_eq!(written, expected);
+    }
 
     #[test]
     fn the_newest_are_shared_out_over_the_partitions() {
