@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -115,8 +116,8 @@ async fn history(State(app): State<App>, Query(of): Query<Of>) -> impl IntoRespo
 }
 
 async fn all_topics(State(app): State<App>) -> Response {
-    let Sources { kafka, group, .. } = &app.shared.sources;
-    kept(app.answers.topics.get(topics::overview(kafka, group.clone())).await)
+    let Sources { kafka, group, .. } = app.shared.sources.clone();
+    kept(app.answers.topics.get(async move { topics::overview(&kafka, group).await }).await)
 }
 
 #[derive(Deserialize)]
@@ -178,17 +179,18 @@ async fn rows(State(app): State<App>, Path(table): Path<String>, Query(search): 
 }
 
 async fn dead_letters(State(app): State<App>) -> Response {
-    let Sources { kafka, group, .. } = &app.shared.sources;
-    kept(app.answers.letters.get(letters::of_group(kafka, group.clone())).await)
+    let Sources { kafka, group, .. } = app.shared.sources.clone();
+    kept(app.answers.letters.get(async move { letters::of_group(&kafka, group).await }).await)
 }
 
 async fn drawn(State(app): State<App>) -> Response {
-    kept(app.answers.pictures.get(pictures::draw(&app.shared.sources.kafka)).await)
+    let Sources { kafka, .. } = app.shared.sources.clone();
+    kept(app.answers.pictures.get(async move { pictures::draw(&kafka).await }).await)
 }
 
-fn kept(text: Result<Arc<str>, BrowseError>) -> Response {
-    match text {
-        Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text.to_string()).into_response(),
+fn kept(json: Result<Bytes, BrowseError>) -> Response {
+    match json {
+        Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
         Err(error) => answer::<()>(Err(error)),
     }
 }
