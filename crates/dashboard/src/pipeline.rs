@@ -60,7 +60,7 @@ impl Pipeline {
             .iter()
             .find(|seen| seen.role == Role::Consumer)
             .is_some_and(|seen| seen.name == name);
-        if is_consumer && !look.instances.is_empty() {
+        if is_consumer && look.trouble.is_none() {
             self.topics.consumed(&look, at);
         }
         if let Some(seen) = self.services.iter_mut().find(|seen| seen.name == name) {

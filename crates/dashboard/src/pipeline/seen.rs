@@ -10,10 +10,10 @@ use service::health::State;
 use tokio::time::Instant;
 
 use crate::snapshot::{Part, Role, Service};
-use crate::watch::Link;
-use crate::watch::services::Look;
+use crate::watch::services::{Instance, Look};
+use crate::watch::{Link, SILENCE_MAX};
 
-/// How long an instance is missed: who scales down on purpose has read it by then.
+/// How long an instance is missed that its name does not lead to any more: who scales down on purpose has read it by then.
 const MISSED_FOR: Duration = Duration::from_secs(300);
 
 /// One service, as it was seen last.
@@ -23,10 +23,17 @@ pub(super) struct Seen {
     link: Link,
     /// The last look that found somebody.
     look: Look,
-    /// When each instance answered last.
-    heard: BTreeMap<SocketAddr, (Instant, DateTime<Utc>)>,
+    known: BTreeMap<SocketAddr, Known>,
     /// The last state that was told, and since when.
     told: Option<(State, DateTime<Utc>)>,
+}
+
+/// One instance.
+struct Known {
+    /// When it answered last; before its first answer, when it was asked first.
+    heard: (Instant, DateTime<Utc>),
+    /// Why it does not answer.
+    trouble: Option<String>,
 }
 
 impl Seen {
@@ -36,26 +43,50 @@ impl Seen {
             _ if REGISTRY.iter().any(|dataset| dataset.name == name) => Role::Producer,
             _ => Role::Consumer,
         };
-        let (link, look, heard) = (Link::new(at), Look::default(), BTreeMap::new());
-        Self { name: name.to_owned(), role, link, look, heard, told: None }
+        let (link, look, known) = (Link::new(at), Look::default(), BTreeMap::new());
+        Self { name: name.to_owned(), role, link, look, known, told: None }
     }
 
     pub(super) fn looked(&mut self, look: Look, at: Instant, now: DateTime<Utc>) {
-        if look.instances.is_empty() {
-            let trouble = look.trouble.unwrap_or_else(|| "it has no address".to_owned());
+        if let Some(trouble) = look.trouble {
             return self.link.failed(trouble);
         }
         self.link.answered(at, now);
-        self.heard.extend(look.instances.keys().map(|instance| (*instance, (at, now))));
-        self.heard.retain(|_, (heard_at, _)| at.saturating_duration_since(*heard_at) < MISSED_FOR);
+        for (address, said) in &look.instances {
+            if !self.known.contains_key(address) {
+                self.forget_one(&look);
+            }
+            let heard = (at, now);
+            let known = self.known.entry(*address).or_insert(Known { heard, trouble: None });
+            match said {
+                Ok(_) => *known = Known { heard, trouble: None },
+                Err(error) => known.trouble = Some(error.clone()),
+            }
+        }
+        self.known.retain(|address, known| {
+            if look.instances.contains_key(address) {
+                return true;
+            }
+            known.trouble = Some("its name does not lead there any more".to_owned());
+            at.saturating_duration_since(known.heard.0) < MISSED_FOR
+        });
         self.look = look;
+    }
+
+    // A container that is made anew has another address: it takes the place of one that the name does not lead to any more.
+    fn forget_one(&mut self, look: &Look) {
+        let gone = self.known.iter().filter(|(address, _)| !look.instances.contains_key(address));
+        let longest = gone.min_by_key(|(_, known)| known.heard.0).map(|(address, _)| *address);
+        if let Some(address) = longest {
+            self.known.remove(&address);
+        }
     }
 
     /// Where a producer's records come from.
     pub(super) fn origin(&self, dataset: &Dataset) -> Option<String> {
         // In the demo one process tells the metrics of all services.
         let of = [("dataset", dataset.name)];
-        let metrics = &self.look.instances.values().next()?.metrics;
+        let (_, Instance { metrics, .. }) = self.look.answered().next()?;
         let origins = metrics.label_values("tributary_origin", "origin", &of);
         origins.first().map(|origin| (*origin).to_owned())
     }
@@ -65,7 +96,7 @@ impl Seen {
         let (answers, trouble, link_since) = self.link.state(at, now)?;
         let is_there = answers == State::Green;
         let mut parts: Vec<Part> = if is_there {
-            self.look.instances.values().flat_map(|instance| instance.parts.clone()).collect()
+            self.look.answered().flat_map(|(_, instance)| instance.parts.clone()).collect()
         } else {
             Vec::new()
         };
@@ -90,7 +121,7 @@ impl Seen {
         };
         self.told = Some((state, since));
         parts.sort_by(|one, other| one.name.cmp(&other.name));
-        let instances = self.look.instances.values().filter(|_| is_there);
+        let instances = self.look.answered().map(|(_, instance)| instance).filter(|_| is_there);
         Some(Service {
             name: self.name.clone(),
             role: self.role,
@@ -105,13 +136,17 @@ impl Seen {
         })
     }
 
-    // Instances that answered a while ago and do not any more.
+    // Instances that have not answered for a while, or never.
     fn missed(&self, at: Instant) -> Option<(String, DateTime<Utc>)> {
-        let silent = |heard_at: Instant| at.saturating_duration_since(heard_at) > crate::watch::SILENCE_MAX;
-        let missed: Vec<_> = self.heard.iter().filter(|(_, (heard_at, _))| silent(*heard_at)).collect();
-        let (_, (_, since)) = missed.first()?;
-        let addresses: Vec<String> = missed.iter().map(|(instance, _)| instance.to_string()).collect();
-        let (gone, all) = (missed.len(), self.heard.len());
-        Some((format!("{gone} of {all} instances do not answer any more: {}", addresses.join(", ")), *since))
+        let is_silent = |known: &Known| at.saturating_duration_since(known.heard.0) > SILENCE_MAX;
+        let missed: Vec<_> = self.known.iter().filter(|(_, known)| is_silent(known)).collect();
+        let since = missed.iter().map(|(_, known)| known.heard.1).min()?;
+        let words = |(address, known): &(&SocketAddr, &Known)| match &known.trouble {
+            Some(trouble) => format!("{address} ({trouble})"),
+            None => address.to_string(),
+        };
+        let each: Vec<String> = missed.iter().map(words).collect();
+        let (gone, all) = (missed.len(), self.known.len());
+        Some((format!("{gone} of {all} instances do not answer: {}", each.join(", ")), since))
     }
 }

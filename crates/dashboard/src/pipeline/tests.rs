@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ fn green() -> Vec<Part> {
 }
 
 fn instance(parts: Vec<Part>, text: &str) -> Instance {
-    Instance { parts, paused: Some(false), metrics: Metrics::read(text) }
+    Instance { parts, paused: Some(false), metrics: Arc::new(Metrics::read(text)) }
 }
 
 fn look(parts: Vec<Part>, text: &str) -> Look {
@@ -27,11 +28,18 @@ fn look(parts: Vec<Part>, text: &str) -> Look {
 }
 
 fn looks(instances: &[(u8, Instance)]) -> Look {
-    let at = |host: u8| ([10, 0, 0, host], 8080).into();
-    Look {
-        instances: instances.iter().map(|(host, found)| (at(*host), found.clone())).collect(),
-        trouble: None,
-    }
+    let instances = instances.iter().map(|(host, found)| (at(*host), Ok(found.clone()))).collect();
+    Look { instances, trouble: None }
+}
+
+fn at(host: u8) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, host], 8080))
+}
+
+// The same look, but that this instance does not answer.
+fn without(mut look: Look, host: u8, trouble: &str) -> Look {
+    look.instances.insert(at(host), Err(trouble.to_owned()));
+    look
 }
 
 fn away(trouble: &str) -> Look {
@@ -156,6 +164,37 @@ fn a_topic_of_the_users_own_stays_while_the_consumer_is_away_and_its_lag_grows()
 }
 
 #[test]
+fn a_consumer_that_waits_for_the_store_tells_no_route_and_its_topics_stay() {
+    let mut scene = Scene::new(&["consumer"]);
+    scene.published(1, "orders", 100);
+    scene.looked(1, "consumer", look(green(), &stored("orders", 97)));
+    for second in 2..9 {
+        let waits = vec![part("cassandra", State::Red, "connection refused", scene.now(2).1)];
+        scene.looked(second, "consumer", look(waits, "tributary_up 1"));
+        scene.published(second, "orders", 500);
+    }
+    let snapshot = scene.at(8);
+    let orders = stream(&snapshot, "orders");
+    assert_eq!((orders.lag_written, orders.stored, orders.tables.len()), (Some(403), Some(97), 1));
+}
+
+#[test]
+fn a_lag_that_the_consumer_does_not_know_goes_on_from_the_last_that_it_knew() {
+    let mut scene = Scene::new(&["consumer"]);
+    scene.published(1, "orders", 100);
+    scene.looked(1, "consumer", look(green(), &stored("orders", 97)));
+    let unknown = stored("orders", 97).replace("\"written\"} 3", "\"written\"} NaN");
+    for (second, lag) in [(2, 3), (5, 403)] {
+        scene.looked(second, "consumer", look(green(), &unknown));
+        scene.published(second, "orders", 500);
+        let snapshot = scene.at(second);
+        assert_eq!(stream(&snapshot, "orders").lag_written, Some(lag));
+    }
+    scene.looked(6, "consumer", look(green(), &stored("orders", 500)));
+    assert_eq!(stream(&scene.at(6), "orders").lag_written, Some(3));
+}
+
+#[test]
 fn an_instance_that_misses_one_look_is_no_burst() {
     let mut scene = Scene::new(&["consumer"]);
     let one = |second: u64| (1, instance(green(), &stored("orders", 1_000_000 + 5 * second)));
@@ -164,8 +203,13 @@ fn an_instance_that_misses_one_look_is_no_burst() {
         scene.looked(second, "consumer", looks(&[one(second), two(second)]));
     }
     assert_eq!(stream(&scene.at(3), "orders").stored_per_s, Some(12.0));
-    scene.looked(4, "consumer", looks(&[one(4)]));
-    assert_eq!(stream(&scene.at(4), "orders").stored_per_s, Some(5.0));
+    scene.looked(4, "consumer", without(looks(&[one(4)]), 2, "no answer within 2 s"));
+    let snapshot = scene.at(4);
+    let orders = stream(&snapshot, "orders");
+    assert_eq!(
+        (orders.stored_per_s, orders.stored, orders.lag_written),
+        (Some(12.0), Some(3_000_041), Some(6))
+    );
     for second in 5..7 {
         scene.looked(second, "consumer", looks(&[one(second), two(second)]));
     }
@@ -232,9 +276,40 @@ fn one_of_two_instances_that_is_gone_is_told_with_its_address() {
     let snapshot = scene.at(6);
     let consumer = service(&snapshot, "consumer");
     assert_eq!((consumer.state, consumer.instances, consumer.since), (State::Yellow, 1, scene.now(1).1));
-    assert_eq!(consumer.reason, "1 of 2 instances do not answer any more: 10.0.0.2:8080");
+    assert_eq!(
+        consumer.reason,
+        "1 of 2 instances do not answer: 10.0.0.2:8080 (its name does not lead there any more)"
+    );
     scene.looked(400, "consumer", looks(&both[..1]));
     assert_eq!(service(&scene.at(400), "consumer").state, State::Green);
+}
+
+#[test]
+fn an_instance_that_never_answered_is_told_as_long_as_its_name_leads_there() {
+    let mut scene = Scene::new(&["consumer"]);
+    let one = || without(look(green(), ""), 2, "connection refused");
+    for second in (1..1_000).step_by(2) {
+        scene.looked(second, "consumer", one());
+        let snapshot = scene.at(second);
+        let consumer = service(&snapshot, "consumer");
+        if second < 5 {
+            assert_eq!(consumer.state, State::Green, "it may just have been started");
+            continue;
+        }
+        assert_eq!((consumer.state, consumer.instances, consumer.since), (State::Yellow, 1, scene.now(1).1));
+        assert_eq!(consumer.reason, "1 of 2 instances do not answer: 10.0.0.2:8080 (connection refused)");
+    }
+}
+
+#[test]
+fn a_container_that_is_made_anew_at_another_address_is_not_missed() {
+    let mut scene = Scene::new(&["consumer"]);
+    scene.looked(1, "consumer", look(green(), ""));
+    scene.looked(2, "consumer", away("consumer:8080 is not there"));
+    for second in [9, 20] {
+        scene.looked(second, "consumer", looks(&[(3, instance(green(), ""))]));
+        assert_eq!(service(&scene.at(second), "consumer").state, State::Green);
+    }
 }
 
 #[test]

@@ -1,4 +1,7 @@
 //! What Kafka and the consumer say of each topic -> counts and rates, also while one of the two is away.
+//!
+//! The consumer does not tell of a topic at all while it waits for the store, nor its lag while it has no partition of it or the
+//! broker has not told it the ends. What was known then stays, and the lag grows by what is published.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -16,6 +19,8 @@ use crate::watch::services::Look;
 #[derive(Debug, Default)]
 pub(super) struct Topics {
     of: BTreeMap<Arc<str>, Topic>,
+    /// What each instance of the consumer told last, and when: one that misses a look is not gone yet.
+    instances: BTreeMap<SocketAddr, (Instant, Arc<Metrics>)>,
 }
 
 #[derive(Debug, Default)]
@@ -27,9 +32,8 @@ struct Topic {
     stored_rates: BTreeMap<SocketAddr, Rate>,
     /// As the consumer told it last.
     told: Counts,
-    told_at: Option<Instant>,
-    /// How many messages the topic had by then.
-    published_then: Option<u64>,
+    /// When it told its lag last, and how many messages the topic had by then.
+    lag_told: Option<(Instant, Option<u64>)>,
 }
 
 /// What is known of a topic.
@@ -59,7 +63,15 @@ impl Topics {
 
     /// The consumer's instances have told their counts.
     pub(super) fn consumed(&mut self, look: &Look, at: Instant) {
-        let all = || look.instances.values().map(|instance| &instance.metrics);
+        let routes = |metrics: &Metrics| metrics.label_values("tributary_route_info", "topic", &[]).len();
+        if look.answered().all(|(_, instance)| routes(&instance.metrics) == 0) {
+            return;
+        }
+        let heard =
+            look.answered().map(|(address, instance)| (*address, (at, Arc::clone(&instance.metrics))));
+        self.instances.extend(heard);
+        self.instances.retain(|_, (heard_at, _)| at.saturating_duration_since(*heard_at) <= SILENCE_MAX);
+        let all = || self.instances.values().map(|(_, metrics)| &**metrics);
         let mut tables: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         for metrics in all() {
             for topic in metrics.label_values("tributary_route_info", "topic", &[]) {
@@ -74,13 +86,18 @@ impl Topics {
             self.of.insert(name.into(), Topic { tables, ..Topic::default() });
         }
         for (name, topic) in self.of.iter_mut().filter(|(_, topic)| !topic.tables.is_empty()) {
+            let before = topic.told;
             topic.told = told(name, &all());
-            topic.told_at = Some(at);
-            topic.published_then = topic.published;
-            topic.stored_rates.retain(|instance, _| look.instances.contains_key(instance));
-            for (instance, told) in &look.instances {
-                if let Some(stored) = outcome(name, "stored", &told.metrics) {
-                    topic.stored_rates.entry(*instance).or_default().look(at, stored);
+            if topic.told.lag_written.is_some() {
+                topic.lag_told = Some((at, topic.published));
+            } else {
+                topic.told.lag_written = before.lag_written;
+                topic.told.lag_durable = before.lag_durable;
+            }
+            topic.stored_rates.retain(|instance, _| self.instances.contains_key(instance));
+            for (address, instance) in look.answered() {
+                if let Some(stored) = outcome(name, "stored", &instance.metrics) {
+                    topic.stored_rates.entry(*address).or_default().look(at, stored);
                 }
             }
         }
@@ -95,12 +112,12 @@ impl Topics {
         self.of.get(topic).map(|topic| topic.tables.iter().cloned().collect()).unwrap_or_default()
     }
 
-    /// What is known now. While the consumer is away nothing is written: the lag grows by what is published.
+    /// What is known now. While the consumer does not tell its lag nothing is written: it grows by what is published.
     pub(super) fn counts(&self, topic: &str, now: Instant) -> Counts {
         let Some(topic) = self.of.get(topic) else { return Counts::default() };
-        let is_away = topic.told_at.is_some_and(|at| now.saturating_duration_since(at) > SILENCE_MAX);
-        let grown = topic.published.zip(topic.published_then).filter(|_| is_away);
-        let since = grown.map_or(0, |(now, then)| now.saturating_sub(then));
+        let is_old = |at: Instant| now.saturating_duration_since(at) > SILENCE_MAX;
+        let then = topic.lag_told.filter(|(at, _)| is_old(*at)).and_then(|(_, then)| then);
+        let since = topic.published.zip(then).map_or(0, |(now, then)| now.saturating_sub(then));
         Counts {
             published: topic.published,
             lag_written: topic.told.lag_written.map(|lag| lag + since),
