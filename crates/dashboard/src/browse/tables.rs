@@ -1,11 +1,12 @@
 //! A table, or the CSV files in its place -> some rows.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use consumer::schema::Role;
 use consumer::store::{Store, WriteError};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
 use super::{BrowseError, blocking, contains, files, within};
 use crate::watch::store::Tables;
@@ -22,8 +23,8 @@ pub(crate) struct Rows {
     pub(super) columns: Vec<Column>,
     /// How many rows were looked through.
     pub(super) searched: usize,
-    /// In the order of the columns.
-    pub(super) rows: Vec<Vec<Value>>,
+    /// In the order of the columns: each cell's text, or null. A number is a text, too: a browser would round it.
+    pub(super) rows: Vec<Vec<Option<String>>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -87,37 +88,54 @@ async fn of_cassandra(store: &Store, table: String, limit: usize) -> Result<Rows
 }
 
 // `SELECT JSON` quotes names that are not all lower case.
-fn row(json: &str, columns: &[Column]) -> Vec<Value> {
-    let mut cells: Map<String, Value> = serde_json::from_str(json).unwrap_or_default();
-    let mut cell = |name: &str| cells.remove(name).or_else(|| cells.remove(&format!("\"{name}\"")));
-    columns.iter().map(|column| cell(&column.name).unwrap_or(Value::Null)).collect()
+fn row(json: &str, columns: &[Column]) -> Vec<Option<String>> {
+    let cells: BTreeMap<String, Box<RawValue>> = serde_json::from_str(json).unwrap_or_default();
+    let cell = |name: &str| cells.get(name).or_else(|| cells.get(&format!("\"{name}\"")));
+    columns.iter().map(|column| text(cell(&column.name)?)).collect()
 }
 
-fn contains_any(row: &[Value], search: &str) -> bool {
-    let found = |cell: &Value| match cell {
-        Value::String(text) => contains(text, search),
-        Value::Null => false,
-        other => contains(&other.to_string(), search),
-    };
-    search.is_empty() || row.iter().any(found)
+// A text without its quotes, and all else as Cassandra writes it.
+fn text(cell: &RawValue) -> Option<String> {
+    match cell.get() {
+        "null" => None,
+        json => Some(serde_json::from_str(json).unwrap_or_else(|_| json.to_owned())),
+    }
+}
+
+fn contains_any(row: &[Option<String>], search: &str) -> bool {
+    search.is_empty() || row.iter().flatten().any(|cell| contains(cell, search))
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
     fn a_row_has_its_cells_in_the_order_of_the_columns() {
         let column = |name: &str| Column { name: name.to_owned(), cql: "text".to_owned(), key: false };
         let columns = [column("id"), column("City"), column("gone")];
-        assert_eq!(row(r#"{"\"City\"": "Oslo", "id": 7}"#, &columns), [json!(7), json!("Oslo"), Value::Null]);
+        let row = row(r#"{"\"City\"": "Oslo \u00e9", "id": 7}"#, &columns);
+        assert_eq!(row, [Some("7".to_owned()), Some("Oslo é".to_owned()), None]);
+    }
+
+    #[test]
+    fn a_number_keeps_its_digits_and_is_found_by_them() {
+        let columns = ["n", "many", "exact"].map(|name| Column {
+            name: name.to_owned(),
+            cql: "varint".to_owned(),
+            key: false,
+        });
+        let json =
+            r#"{"exact": 0.12345678901234567890, "n": 1234567890123456789, "many": [9007199254740993]}"#;
+        let row = row(json, &columns);
+        let expected = ["1234567890123456789", "[9007199254740993]", "0.12345678901234567890"];
+        assert_eq!(row, expected.map(|cell| Some(cell.to_owned())));
+        assert!(contains_any(&row, "123456789012345678") && contains_any(&row, "740993"));
     }
 
     #[test]
     fn a_search_finds_texts_and_what_is_inside_of_collections() {
-        let row = [json!(["Oslo", 7]), Value::Null, json!("Peru")];
+        let row = [Some(r#"["Oslo", 7]"#.to_owned()), None, Some("Peru".to_owned())];
         assert!(contains_any(&row, "oslo") && contains_any(&row, "per") && contains_any(&row, ""));
         assert!(!contains_any(&row, "null") && !contains_any(&row, "lima"));
     }
