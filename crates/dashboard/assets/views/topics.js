@@ -102,7 +102,7 @@ function partitionRow() {
       setText(low, count(partition.low));
       setText(end, count(partition.end));
       setText(committed, count(partition.committed));
-      setText(lag, count(partition.lag));
+      setText(lag, partition.beyond_end ? "committed beyond the end" : count(partition.lag));
       setSaid(member, partition.member ?? "nobody");
     },
   };

@@ -49,6 +49,8 @@ struct Partition {
     end: i64,
     committed: Option<i64>,
     lag: Option<i64>,
+    /// Whether the commit is behind the last message, as in a topic that was created anew: there is no lag to tell.
+    beyond_end: bool,
     member: Option<String>,
 }
 
@@ -59,15 +61,16 @@ struct Partition {
 pub(crate) async fn overview(settings: &kafka::Settings, group: String) -> Result<Overview, BrowseError> {
     let of_group = settings.clone();
     ask_kafka(settings, CLIENT, move |topics, _| {
-        let ranges = topics.all_ranges().map_err(|error| unavailable(&error))?;
         // Nobody reads the dead letters by a group.
-        let read = ranges.keys().copied().filter(|name| !is_of_letters(name));
+        let read = topics.names().filter(|name| !is_of_letters(name));
+        // Before the ends: what is committed meanwhile would seem to be beyond them.
         let committed = topics.all_committed(&of_group, &group, read);
+        let ranges = topics.all_ranges().map_err(|error| unavailable(&error))?;
         let described = topics.group(&group);
         // A user may read topics and not see groups; an embedded broker knows no such question.
         let trouble = [committed.as_ref().err(), described.as_ref().err()].into_iter().flatten().next();
         let state = trouble.map(|trouble| format!("not known: {trouble}"));
-        let (committed, described) = (committed.unwrap_or_default(), described.ok().flatten());
+        let described = described.ok().flatten();
         let mut owners: BTreeMap<(&str, i32), &Member> = BTreeMap::new();
         for member in described.iter().flat_map(|group| &group.members) {
             for (topic, partition) in &member.partitions {
@@ -75,17 +78,13 @@ pub(crate) async fn overview(settings: &kafka::Settings, group: String) -> Resul
             }
         }
         let topic = |(name, ranges): (&&str, &Ranges)| {
-            let of_topic = committed.get(*name);
+            let of_topic = committed.as_ref().ok().and_then(|committed| committed.get(*name));
+            let is_read =
+                of_topic.is_some() || (committed.is_ok() && owners.keys().any(|(topic, _)| topic == name));
             let partition = |(id, range): (&i32, &Range<i64>)| {
                 let committed = of_topic.and_then(|commits| commits.get(id)).map(|commit| commit.offset);
-                Partition {
-                    id: *id,
-                    low: range.start,
-                    end: range.end,
-                    committed,
-                    lag: committed.map(|committed| (range.end - committed).max(0)),
-                    member: owners.get(&(*name, *id)).map(|member| member.client.clone()),
-                }
+                let member = owners.get(&(*name, *id)).map(|member| member.client.clone());
+                Partition { member, ..Partition::of(*id, range, committed, is_read) }
             };
             Topic {
                 name: (*name).to_owned(),
@@ -110,8 +109,43 @@ fn is_of_letters(topic: &str) -> bool {
     topic.ends_with(consumer::dead_letter::SUFFIX)
 }
 
+impl Partition {
+    // One without a commit, of a topic that the group reads, is still to be read from its beginning.
+    fn of(id: i32, range: &Range<i64>, committed: Option<i64>, is_read: bool) -> Self {
+        let read_to = committed.or(is_read.then_some(range.start));
+        let lag = read_to.map(|read_to| range.end - read_to);
+        Self {
+            id,
+            low: range.start,
+            end: range.end,
+            committed,
+            lag: lag.filter(|lag| *lag >= 0),
+            beyond_end: lag.is_some_and(|lag| lag < 0),
+            member: None,
+        }
+    }
+}
+
 impl GroupMember {
     fn of(member: &Member) -> Self {
         Self { client: member.client.clone(), host: member.host.clone(), partitions: member.partitions.len() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lag_is_that_of_the_commit_or_of_the_whole_partition_and_none_beyond_the_end() {
+        let lag = |committed, is_read| {
+            let partition = Partition::of(0, &(10..100), committed, is_read);
+            (partition.lag, partition.beyond_end)
+        };
+        assert_eq!(lag(Some(90), true), (Some(10), false));
+        assert_eq!(lag(Some(100), true), (Some(0), false));
+        assert_eq!(lag(Some(101), true), (None, true));
+        assert_eq!(lag(None, true), (Some(90), false));
+        assert_eq!(lag(None, false), (None, false));
     }
 }
