@@ -311,7 +311,7 @@ impl CsvSink {
             .files
             .iter()
             .map(|((partition, _), file)| (*partition, file.next_offset(), file.synced_offset()));
-        self.progress.tick(watermarks, &self.receiver.shared.ends());
+        self.progress.tick(watermarks, &self.receiver.shared.ranges());
         let brokers = &self.settings.kafka.brokers;
         let cluster = &self.receiver.shared.cluster;
         if let Some(reason) = cluster.refused() {

@@ -1,6 +1,7 @@
 //! What has become of the messages: counters for `/metrics`, and one log line every ten seconds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
@@ -43,6 +44,7 @@ struct Topic {
     read: Counter,
     stored: Counter,
     expired: Counter,
+    /// Not a number while the lag is not known.
     written_lag: Gauge,
     durable_lag: Gauge,
     /// The timestamp of the newest message that has a row.
@@ -71,7 +73,11 @@ impl Progress {
                 gauge!("tributary_route_info", &labels).set(1.0);
             }
         }
-        let lag = |topic: &str, kind: &'static str| gauge!("tributary_lag_records", "topic" => topic.to_owned(), "kind" => kind);
+        let lag = |topic: &str, kind: &'static str| {
+            let lag = gauge!("tributary_lag_records", "topic" => topic.to_owned(), "kind" => kind);
+            lag.set(f64::NAN);
+            lag
+        };
         let topic = |name: String| Topic {
             read: counter!("tributary_messages_read_total", "topic" => name.clone()),
             stored: counter!("tributary_messages_total", "topic" => name.clone(), "outcome" => "stored"),
@@ -140,21 +146,19 @@ impl Progress {
     }
 
     /// Sets the lag gauges, and writes the summary when it is due. `watermarks` are the written and the durable
-    /// offset of each partition, `ends` what the broker told last.
+    /// offset of each partition that has one, `ranges` the oldest offset and the end of each that is ours, as the broker told them
+    /// last. While a lag is not known, as during a rebalance, its gauge is not a number: 0 would say that all is well.
     pub fn tick(
         &mut self,
         watermarks: impl Iterator<Item = (Partition, i64, i64)>,
-        ends: &BTreeMap<Partition, i64>,
+        ranges: &BTreeMap<Partition, Range<i64>>,
     ) {
-        let lags = lags(self.topics.len(), watermarks, ends);
-        let (mut written_lag, mut durable_lag) = (0, 0);
-        for (topic, lag) in self.topics.iter().zip(lags) {
-            written_lag += lag.written;
-            durable_lag += lag.durable;
+        let lags = lags(self.topics.len(), watermarks, ranges);
+        for (topic, lag) in self.topics.iter().zip(&lags) {
             #[expect(clippy::cast_precision_loss, reason = "gauges")]
             {
-                topic.written_lag.set(lag.written as f64);
-                topic.durable_lag.set(lag.durable as f64);
+                topic.written_lag.set(lag.map_or(f64::NAN, |lag| lag.written as f64));
+                topic.durable_lag.set(lag.map_or(f64::NAN, |lag| lag.durable as f64));
                 if topic.newest_ms > 0 {
                     topic.newest.set(topic.newest_ms as f64 / 1_000.0);
                 }
@@ -165,6 +169,9 @@ impl Progress {
         if elapsed + TICK / 2 < SUMMARY_EVERY {
             return;
         }
+        // Of the topics whose lag is known; left out while none is.
+        let sum = |of: fn(&Lag) -> i64| lags.iter().flatten().map(of).reduce(|one, other| one + other);
+        let (written_lag, durable_lag) = (sum(|lag| lag.written), sum(|lag| lag.durable));
         let Totals { read, stored, dead_lettered, expired, .. } = self.totals;
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
         let rows_per_s = (stored - self.told.stored) as f64 / elapsed.as_secs_f64();
@@ -179,18 +186,37 @@ impl Progress {
     }
 }
 
-// By topic, over its partitions.
+// By topic, over its partitions; none where it has none, or one of which not enough is known.
 fn lags(
     topics: usize,
     watermarks: impl Iterator<Item = (Partition, i64, i64)>,
-    ends: &BTreeMap<Partition, i64>,
-) -> Vec<Lag> {
-    let mut lags = vec![Lag::default(); topics];
+    ranges: &BTreeMap<Partition, Range<i64>>,
+) -> Vec<Option<Lag>> {
+    let mut lags: Vec<Option<Lag>> = vec![None; topics];
+    let mut unknown: BTreeSet<usize> = BTreeSet::new();
+    let mut read: BTreeSet<Partition> = BTreeSet::new();
     for (partition, written, durable) in watermarks {
+        read.insert(partition);
+        let Some(range) = ranges.get(&partition) else {
+            unknown.insert(partition.topic);
+            continue;
+        };
         // The broker told its ends some seconds ago: they are never less than what is written.
-        let end = ends.get(&partition).copied().unwrap_or(written).max(written);
-        lags[partition.topic].written += end - written;
-        lags[partition.topic].durable += end - durable;
+        let end = range.end.max(written);
+        let lag = lags[partition.topic].get_or_insert_default();
+        lag.written += end - written;
+        lag.durable += end - durable;
+    }
+    for (partition, range) in ranges.iter().filter(|(partition, _)| !read.contains(partition)) {
+        // Nothing was read or committed of it: it is empty, or its first message is on the way.
+        if range.is_empty() {
+            lags[partition.topic].get_or_insert_default();
+        } else {
+            unknown.insert(partition.topic);
+        }
+    }
+    for topic in unknown {
+        lags[topic] = None;
     }
     lags
 }
@@ -202,11 +228,41 @@ mod tests {
     #[test]
     fn lags_are_of_a_topic_and_never_negative() {
         let partition = |topic, number| Partition { topic, number };
-        let ends = BTreeMap::from([(partition(0, 0), 100), (partition(0, 1), 50), (partition(1, 0), 7)]);
-        let watermarks = [(partition(0, 0), 90, 80), (partition(0, 1), 60, 40), (partition(1, 1), 5, 5)];
-        let lags = lags(3, watermarks.into_iter(), &ends);
-        // The second partition is ahead of the end that was told last.
-        let first = Lag { written: 10, durable: 40 };
-        assert_eq!(lags, [first, Lag::default(), Lag::default()]);
+        let ranges =
+            BTreeMap::from([(partition(0, 0), 0..100), (partition(0, 1), 0..50), (partition(1, 0), 7..7)]);
+        let watermarks = [(partition(0, 0), 90, 80), (partition(0, 1), 60, 40)];
+        let lags = lags(3, watermarks.into_iter(), &ranges);
+        // The second partition is ahead of the end that was told last; the second topic is empty; the third is another's.
+        assert_eq!(lags, [Some(Lag { written: 10, durable: 40 }), Some(Lag::default()), None]);
+    }
+
+    #[test]
+    fn a_lag_of_which_a_part_is_not_known_is_not_known() {
+        let partition = |number| Partition { topic: 0, number };
+        let lag = |watermarks: &[(i32, i64)], ranges: &[(i32, Range<i64>)]| {
+            let watermarks = watermarks.iter().map(|(number, at)| (partition(*number), *at, *at));
+            let ranges = ranges.iter().map(|(number, range)| (partition(*number), range.clone())).collect();
+            lags(1, watermarks, &ranges)[0]
+        };
+        assert_eq!(lag(&[(0, 5)], &[(0, 0..9)]), Some(Lag { written: 4, durable: 4 }));
+        assert_eq!(lag(&[(0, 5), (1, 5)], &[(0, 0..9)]), None, "an end was not told yet");
+        assert_eq!(lag(&[(0, 5)], &[(0, 0..9), (1, 0..3)]), None, "one was not read yet");
+        assert_eq!(lag(&[], &[]), None, "none is ours");
+    }
+
+    #[test]
+    fn a_lag_that_is_not_known_is_no_number_for_prometheus() {
+        let metrics = service::telemetry::metrics();
+        let mut progress = Progress::new(["of-this-test".to_owned()], []);
+        let partition = Partition { topic: 0, number: 0 };
+        let mut told = vec![metrics.render()];
+        progress.tick([(partition, 3, 2)].into_iter(), &BTreeMap::from([(partition, 0..5)]));
+        told.push(metrics.render());
+        progress.tick(std::iter::empty(), &BTreeMap::new());
+        told.push(metrics.render());
+        for (text, lag) in told.iter().zip(["NaN", "2", "NaN"]) {
+            let line = format!("tributary_lag_records{{topic=\"of-this-test\",kind=\"written\"}} {lag}\n");
+            assert!(text.contains(&line), "{lag}: {text}");
+        }
     }
 }

@@ -37,7 +37,7 @@ impl Metrics {
 
     /// The sum of such samples; `None` where there is none.
     pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
-        // An empty summary may say NaN.
+        // A lag that is not known, or an empty summary, says NaN.
         let values = self.select(name, labels).map(|sample| sample.value).filter(|value| value.is_finite());
         values.reduce(|one, other| one + other)
     }
@@ -135,12 +135,14 @@ mod tests {
         let hostile = "a\"b\\c\nd{}";
         metrics::with_local_recorder(&recorder, || {
             metrics::counter!("read_total", "topic" => hostile).increment(3);
+            metrics::gauge!("lag", "kind" => "written").set(f64::NAN);
             (0..100).for_each(|wait| {
                 metrics::histogram!("wait_seconds", "topic" => hostile).record(f64::from(wait));
             });
         });
         let metrics = Metrics::read(&recorder.handle().render());
         assert_eq!(metrics.sum("read_total", &[("topic", hostile)]), Some(3.0));
+        assert_eq!(metrics.sum("lag", &[]), None, "what is not known is no number");
         let p99 = metrics.sum("wait_seconds", &[("topic", hostile), ("quantile", "0.99")]).unwrap();
         assert!((95.0..=100.0).contains(&p99), "{p99}");
     }

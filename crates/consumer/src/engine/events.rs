@@ -190,7 +190,7 @@ impl Engine {
 
     pub(super) fn tick(&mut self) -> anyhow::Result<()> {
         self.report_kafka()?;
-        self.progress.tick(self.ledger.watermarks(), &self.receiver.shared.ends());
+        self.progress.tick(self.ledger.watermarks(), &self.receiver.shared.ranges());
         if self.probe.is_empty() {
             self.send_probe();
         }

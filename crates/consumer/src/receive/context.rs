@@ -1,6 +1,7 @@
 //! librdkafka's callbacks: rebalances, statistics, errors.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
@@ -80,7 +81,7 @@ pub struct Shared {
     pub(super) epoch: AtomicU64,
     pub(super) paused: AtomicBool,
     pub(super) all_topics_seen: AtomicBool,
-    ends: Mutex<BTreeMap<Partition, i64>>,
+    ranges: Mutex<BTreeMap<Partition, Range<i64>>>,
     /// Partitions of our topics that are not assigned to us.
     others: Mutex<BTreeSet<Partition>>,
     gaps: Mutex<Gaps>,
@@ -100,7 +101,7 @@ impl Shared {
             epoch: AtomicU64::new(0),
             paused: AtomicBool::new(false),
             all_topics_seen: AtomicBool::new(false),
-            ends: Mutex::default(),
+            ranges: Mutex::default(),
             others: Mutex::default(),
             gaps: Mutex::default(),
             starts: Mutex::default(),
@@ -110,9 +111,9 @@ impl Shared {
         }
     }
 
-    /// The end of each assigned partition, as the broker last told.
-    pub fn ends(&self) -> BTreeMap<Partition, i64> {
-        locked(&self.ends).clone()
+    /// The oldest offset and the end of each assigned partition, as the broker last told.
+    pub fn ranges(&self) -> BTreeMap<Partition, Range<i64>> {
+        locked(&self.ranges).clone()
     }
 
     /// The topics' partitions that are not assigned to us, as the broker last told.
@@ -232,7 +233,7 @@ impl ClientContext for Context {
             self.shared.cluster.works();
         }
         self.shared.connected.store(connected, Ordering::Relaxed);
-        let (mut lows, mut ends, mut others) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        let (mut lows, mut ranges, mut others) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
         for (topic, name) in self.shared.topics.iter().enumerate() {
             let Some(known) = statistics.topics.get(name) else { continue };
             // -1 stands for none.
@@ -240,14 +241,14 @@ impl ClientContext for Context {
                 let partition = Partition { topic, number: known.partition };
                 if known.desired && known.ls_offset >= 0 {
                     lows.insert(partition, known.lo_offset);
-                    ends.insert(partition, known.ls_offset);
+                    ranges.insert(partition, known.lo_offset.max(0)..known.ls_offset);
                 } else if !known.desired && !known.unknown {
                     others.insert(partition);
                 }
             }
         }
         self.shared.tell_deleted(&lows);
-        *locked(&self.shared.ends) = ends;
+        *locked(&self.shared.ranges) = ranges;
         *locked(&self.shared.others) = others;
     }
 }
