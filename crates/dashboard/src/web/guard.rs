@@ -20,6 +20,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub(super) async fn check(State(app): State<App>, request: Request, next: Next) -> Response {
     let host = host(request.headers());
     let is_known = host.is_some_and(|host| is_known(host, &app.shared.sources.dashboard.hosts));
+    // A link from elsewhere may lead to the page.
     let mut answer = if is_known && is_from_elsewhere(request.headers()) && request.uri().path() != "/" {
         (StatusCode::FORBIDDEN, "not from another site\n").into_response()
     } else if is_known {
@@ -51,10 +52,16 @@ pub(super) fn host(headers: &HeaderMap) -> Option<&str> {
     })
 }
 
-/// Whether a page of another site asks, as a browser says. It could not read the answer, and would cost the servers the question.
-pub(super) fn is_from_elsewhere(headers: &HeaderMap) -> bool {
-    let site = headers.get(SEC_FETCH_SITE).map(|site| site.to_str().unwrap_or_default());
+/// Whether a page of another site asks, as a browser says: a tool says nothing. The page could not read the answer, and would cost
+/// the servers the question; and what it has paused is paused.
+fn is_from_elsewhere(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or_default());
+    let host = text(header::HOST).unwrap_or_default();
+    let site = text(SEC_FETCH_SITE);
+    // Over plain HTTP a browser says the site to this machine only, and the origin to all.
+    let own = |origin: &str| origin.split_once("://").is_some_and(|(_, named)| named == host);
     site.is_some_and(|site| !matches!(site, "same-origin" | "none"))
+        || text(header::ORIGIN).is_some_and(|origin| !own(origin))
 }
 
 // An address is nobody's name: no rebinding leads there.
@@ -79,6 +86,25 @@ mod tests {
         {
             assert!(!is_known(unknown, "dashboard, TV.example"), "{unknown}");
             assert!(!is_known(unknown, ""), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn only_the_page_itself_and_tools_may_ask() {
+        let is_own = |given: &[(&'static str, &'static str)]| {
+            let given = given.iter().chain(&[("host", "127.0.0.1:9000")]);
+            let header = |(name, value): &(&'static str, &'static str)| {
+                (name.parse().unwrap(), HeaderValue::from_static(value))
+            };
+            !is_from_elsewhere(&given.map(header).collect())
+        };
+        assert!(is_own(&[]));
+        assert!(is_own(&[("origin", "http://127.0.0.1:9000"), ("sec-fetch-site", "same-origin")]));
+        for origin in ["http://127.0.0.1:9001", "https://evil.example", "null", ""] {
+            assert!(!is_own(&[("origin", origin)]), "{origin}");
+        }
+        for site in ["cross-site", "same-site"] {
+            assert!(!is_own(&[("sec-fetch-site", site)]), "{site}");
         }
     }
 
