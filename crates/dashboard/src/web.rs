@@ -15,10 +15,11 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use axum::{Router, middleware};
-use futures::stream::{self, Stream, StreamExt};
+use futures::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::Sources;
@@ -30,6 +31,11 @@ use crate::state::Shared;
 const LIMIT: usize = 100;
 const LIMIT_MAX: usize = 500;
 
+/// Pages that are told each snapshot: each holds a connection, and the last snapshot until it has read it.
+const VIEWERS_MAX: usize = 256;
+/// When one more may ask again: somebody may have gone.
+const VIEWER_RETRY_S: u64 = 10;
+
 /// How long a viewer who does not read may keep the process at its end.
 const DRAIN_MAX: Duration = Duration::from_secs(3);
 
@@ -37,7 +43,14 @@ const DRAIN_MAX: Duration = Duration::from_secs(3);
 struct App {
     shared: Arc<Shared>,
     answers: Arc<Answers>,
+    viewers: Arc<Semaphore>,
     shutdown: CancellationToken,
+}
+
+impl App {
+    fn new(shared: Arc<Shared>, shutdown: CancellationToken) -> Self {
+        Self { shared, answers: Arc::default(), viewers: Arc::new(Semaphore::new(VIEWERS_MAX)), shutdown }
+    }
 }
 
 /// What many viewers ask for again and again.
@@ -57,7 +70,7 @@ pub(crate) async fn serve(
     shared: Arc<Shared>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let app = App { shared, answers: Arc::default(), shutdown: shutdown.clone() };
+    let app = App::new(shared, shutdown.clone());
     let served =
         axum::serve(listener, router(app)).with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let deadline = async {
@@ -94,16 +107,23 @@ async fn snapshot(State(app): State<App>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], text)
 }
 
-async fn events(State(app): State<App>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+async fn events(State(app): State<App>) -> Response {
+    let Ok(place) = Arc::clone(&app.viewers).try_acquire_owned() else {
+        let error = format!("{VIEWERS_MAX} pages are told already, and no more can be: close one");
+        let retry = [(header::RETRY_AFTER, VIEWER_RETRY_S.to_string())];
+        return (StatusCode::SERVICE_UNAVAILABLE, retry, Json(json!({ "error": error }))).into_response();
+    };
     let mut snapshots = app.shared.told.clone();
     // The first at once.
     snapshots.mark_changed();
-    let events = stream::unfold(snapshots, |mut snapshots| async move {
+    let events = stream::unfold((snapshots, place), |(mut snapshots, place)| async move {
         snapshots.changed().await.ok()?;
         let told = Arc::clone(&snapshots.borrow_and_update());
-        Some((Ok(Event::default().event("snapshot").data(&told.json)), snapshots))
+        let event = Event::default().event("snapshot").data(&told.json);
+        Some((Ok::<_, Infallible>(event), (snapshots, place)))
     });
-    Sse::new(events.take_until(app.shutdown.cancelled_owned())).keep_alive(KeepAlive::default())
+    let events = events.take_until(app.shutdown.cancelled_owned());
+    Sse::new(events).keep_alive(KeepAlive::default()).into_response()
 }
 
 #[derive(Deserialize)]

@@ -18,6 +18,7 @@ const TOKEN: &str = "a token of some length";
 
 struct Page {
     base: String,
+    shared: Arc<Shared>,
     stop: CancellationToken,
     _folder: tempfile::TempDir,
 }
@@ -52,8 +53,8 @@ async fn page(token: &str) -> (Page, watch::Receiver<bool>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let shared = state::start(sources, &stop);
-    tokio::spawn(serve(listener, shared, stop.clone()));
-    (Page { base, stop, _folder: folder }, paused)
+    tokio::spawn(serve(listener, Arc::clone(&shared), stop.clone()));
+    (Page { base, shared, stop, _folder: folder }, paused)
 }
 
 impl Page {
@@ -121,6 +122,25 @@ async fn events_tell_who_answers_and_who_does_not() {
 }
 
 #[tokio::test]
+async fn one_page_more_than_can_be_told_is_refused_in_words_until_another_is_closed() {
+    let (page, _paused) = page("").await;
+    let app = App::new(Arc::clone(&page.shared), page.stop.clone());
+    let ask = || events(State(app.clone()));
+    let mut told = Vec::new();
+    for _ in 0..VIEWERS_MAX {
+        told.push(ask().await);
+    }
+    assert!(told.iter().all(|answer| answer.status().is_success()));
+    let refused = ask().await;
+    assert_eq!(refused.status().as_u16(), 503);
+    assert_eq!(refused.headers()["retry-after"], "10");
+    let refused: serde_json::Value = serde_json::from_str(&text(refused).await).unwrap();
+    assert!(refused["error"].as_str().unwrap().starts_with("256 pages"), "{refused}");
+    told.pop();
+    assert_eq!(ask().await.status().as_u16(), 200);
+}
+
+#[tokio::test]
 async fn every_answer_has_the_headers_and_unknown_hosts_get_none() {
     let (page, _paused) = page("").await;
     for path in ["/", "/api/snapshot", "/api/history?range=15m", "/assets/none.js", "/none"] {
@@ -132,6 +152,10 @@ async fn every_answer_has_the_headers_and_unknown_hosts_get_none() {
     let answer = page.ask(Method::GET, "/api/snapshot", &[("host", "evil.example")]).await;
     assert_eq!(answer.status().as_u16(), 421);
     assert!(text(answer).await.contains("dashboard.hosts"));
+    for (origin, status) in [("http://evil.example", 403), (page.base.as_str(), 200)] {
+        let answer = page.ask(Method::GET, "/api/snapshot", &[("origin", origin)]).await;
+        assert_eq!(answer.status().as_u16(), status, "{origin}");
+    }
     for (site, status) in [("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)] {
         let answer = page.ask(Method::GET, "/api/snapshot", &[("sec-fetch-site", site)]).await;
         assert_eq!(answer.status().as_u16(), status, "{site}");
