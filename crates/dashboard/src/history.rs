@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use chrono::{DateTime, Utc};
+use datasets::REGISTRY;
 use serde::{Deserialize, Serialize};
 
+use crate::pipeline::OWN_MAX;
 use crate::snapshot::{Snapshot, Stream};
 
-/// Streams that are drawn; topics of a user's own may be many.
-const STREAMS_MAX: usize = 32;
+/// All that are shown are drawn. Of each 900 points of 40 bytes are kept: 4 MB of all.
+const STREAMS_MAX: usize = REGISTRY.len() + OWN_MAX;
 
 /// How far back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -130,7 +132,7 @@ impl Steps {
         }
         for stream in &snapshot.streams {
             if self.streams.len() >= STREAMS_MAX && !self.streams.contains_key(&stream.name) {
-                continue;
+                self.forget_one(snapshot);
             }
             let points = self.streams.entry(stream.name.clone()).or_default();
             if points.is_empty() {
@@ -139,6 +141,15 @@ impl Steps {
             if let Some(last) = points.back_mut() {
                 last.add(stream);
             }
+        }
+    }
+
+    // One that is not shown any more: there are more than can be.
+    fn forget_one(&mut self, snapshot: &Snapshot) {
+        let is_shown = |name: &str| snapshot.streams.iter().any(|stream| stream.name == name);
+        let gone = self.streams.keys().find(|name| !is_shown(name)).cloned();
+        if let Some(gone) = gone {
+            self.streams.remove(&gone);
         }
     }
 
@@ -195,6 +206,20 @@ mod tests {
         assert_eq!(history.streams["weather"].stored_per_s.len(), 180);
         let late = &history.streams["late"].published_per_s;
         assert_eq!((late.len(), late[178], late[179]), (180, None, Some(2.0)));
+    }
+
+    #[test]
+    fn all_that_are_shown_are_drawn_and_one_that_is_gone_gives_its_place_to_a_new_one() {
+        let mut past = Past::new();
+        let named = |numbers: std::ops::Range<usize>| {
+            numbers.map(|number| stream(&format!("own-{number}"), Some(1.0))).collect::<Vec<_>>()
+        };
+        past.push(&snapshot(0, named(0..STREAMS_MAX)));
+        assert_eq!(past.of(Range::Quarter).streams.len(), STREAMS_MAX);
+        past.push(&snapshot(5, named(3..STREAMS_MAX + 3)));
+        let history = past.of(Range::Quarter);
+        assert_eq!(history.streams.len(), STREAMS_MAX);
+        assert!(named(3..STREAMS_MAX + 3).iter().all(|stream| history.streams.contains_key(&stream.name)));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use seen::Seen;
 use topics::{Counts, Topics};
 
 /// Topics of a user's own that are shown.
-const OWN_MAX: usize = 100;
+pub(crate) const OWN_MAX: usize = 100;
 
 /// All that was seen last, and what has to be remembered from one snapshot to the next.
 pub(crate) struct Pipeline {

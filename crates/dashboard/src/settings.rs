@@ -35,7 +35,7 @@ impl service::Configured for Settings {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Dashboard {
-    /// Where the page is served; where the port is taken, the next free one is.
+    /// Where the page is served. Where the port is taken, the demo takes the next free one, and the service ends.
     pub bind: SocketAddr,
     /// Where the operator's command asks the running dashboard.
     pub url: String,
