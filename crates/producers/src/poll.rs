@@ -1,7 +1,8 @@
 //! A polled upstream -> its records, in rounds: every request of the dataset once, one after the other.
 //!
 //! One request at a time, so that rounds never overlap and an upstream that asks to be left alone is asked by nobody.
-//! A request that failed is tried again at the end of its round; a refused one rests.
+//! A request that failed is tried again at the end of its round; a refused one rests. `once` has somebody who waits for its
+//! end: it waits shortly, and gives up where nobody answers.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tracing::warn;
 use crate::backoff::Backoff;
 use crate::breaker::Breaker;
 use crate::budget::Budget;
+use crate::counts::Kind;
 use crate::fetch::{FetchError, Fetcher, without_secret};
 use crate::http;
 use crate::publish::Stopped;
@@ -25,6 +27,10 @@ use crate::upstream::{self, Origin, Upstream};
 const ATTEMPTS: u32 = 3;
 /// A live upstream is first asked within this time, so that many producers do not start as one.
 const START_JITTER: Duration = Duration::from_secs(5);
+/// How long `once` waits at most before it asks again.
+const ONCE_WAIT_MAX: Duration = Duration::from_secs(3);
+/// After so many requests in a row that reached nobody, `once` asks no more.
+const ONCE_UNREACHED_MAX: u32 = 3;
 
 struct Poller<'a> {
     runtime: &'a mut Runtime,
@@ -35,6 +41,15 @@ struct Poller<'a> {
     breaker: Breaker,
     backoff: Backoff,
     failures: u32,
+    /// Requests in a row that reached nobody.
+    unreached: u32,
+}
+
+/// What came of a request.
+enum Asked {
+    Answered,
+    Refused,
+    Failed(FetchError),
 }
 
 /// Polls until the end.
@@ -48,7 +63,8 @@ pub(crate) async fn run(runtime: &mut Runtime, dataset: &dyn Polled, live: Url) 
     runtime.counts.origin(upstream.origin());
     let breaker = Breaker::new(settings.refused_wait);
     let backoff = Backoff::new(settings.backoff_min, settings.backoff_max);
-    let mut poller = Poller { runtime, dataset, fetcher, upstream, budget, breaker, backoff, failures: 0 };
+    let mut poller =
+        Poller { runtime, dataset, fetcher, upstream, budget, breaker, backoff, failures: 0, unreached: 0 };
     // The end of the process is no failure of the loop.
     let (Ok(()) | Err(Stopped)) = poller.run().await;
     Ok(())
@@ -110,20 +126,26 @@ impl Poller<'_> {
             .map(|request| (request, 1))
             .collect();
         while let Some((request, attempt)) = queue.pop_front() {
-            let retry = self.ask(&request).await?;
-            if self.breaker.rests(Instant::now()).is_some() {
-                break;
-            }
-            if retry && attempt < ATTEMPTS {
-                queue.push_back((request, attempt + 1));
+            match self.ask(&request).await? {
+                Asked::Answered => {}
+                Asked::Refused if self.breaker.rests(Instant::now()).is_some() => break,
+                Asked::Refused => {}
+                Asked::Failed(error) => {
+                    let label = request.label.clone();
+                    if attempt < ATTEMPTS {
+                        queue.push_back((request, attempt + 1));
+                    }
+                    let Some(wait) = self.failed(&label, &error, queue.is_empty()) else { break };
+                    self.runtime.sleep(wait).await?;
+                }
             }
         }
         self.report(&labels);
         Ok(())
     }
 
-    /// Asks once and publishes what comes; returns whether to ask again in this round.
-    async fn ask(&mut self, request: &Request) -> Result<bool, Stopped> {
+    /// Asks once and publishes what comes.
+    async fn ask(&mut self, request: &Request) -> Result<Asked, Stopped> {
         while let Err(wait) = self.budget.take() {
             self.runtime.sleep(wait).await?;
         }
@@ -140,11 +162,17 @@ impl Poller<'_> {
         self.runtime.counts.request_took(asked_at.elapsed());
         let parsed = match answer {
             Ok(parsed) => parsed,
-            Err(error) => return self.failed(request, error).await,
+            Err(error @ (FetchError::Retry { .. } | FetchError::Malformed(_))) => {
+                return Ok(Asked::Failed(error));
+            }
+            Err(error) => {
+                self.refused(&request.label, &error);
+                return Ok(Asked::Refused);
+            }
         };
         self.breaker.close(&request.label);
         self.backoff.reset();
-        self.failures = 0;
+        (self.failures, self.unreached) = (0, 0);
         self.runtime.succeeded();
         let (messages, rejected) = (parsed.messages.len(), parsed.rejected.len());
         self.runtime.counts.fetched.add((messages + rejected) as u64);
@@ -160,31 +188,48 @@ impl Poller<'_> {
             );
         }
         self.runtime.publisher.send_all(&parsed.messages, origin).await?;
-        Ok(false)
+        Ok(Asked::Answered)
     }
 
-    async fn failed(&mut self, request: &Request, error: FetchError) -> Result<bool, Stopped> {
-        let label = &request.label;
-        let after = match &error {
-            FetchError::Retry { after, .. } => *after,
-            FetchError::Malformed(_) => None,
-            FetchError::Refused(_) | FetchError::RequestRefused { .. } | FetchError::PlaceRefused(_) => {
-                self.runtime.counts.error(error.kind());
-                let reason = self.runtime.refusal(label, &error);
-                warn!(dataset = self.runtime.dataset.name, request = label, reason, "upstream refuses");
-                if matches!(error, FetchError::Refused(_)) {
-                    self.breaker.open(reason, Instant::now());
-                } else {
-                    self.breaker.open_request(label, reason, Instant::now());
-                }
-                return Ok(false);
-            }
+    fn refused(&mut self, label: &str, error: &FetchError) {
+        self.runtime.counts.error(error.kind());
+        let reason = self.runtime.refusal(label, error);
+        warn!(dataset = self.runtime.dataset.name, request = label, reason, "upstream refuses");
+        if matches!(error, FetchError::Refused(_)) {
+            self.breaker.open(reason, Instant::now());
+        } else {
+            self.breaker.open_request(label, reason, Instant::now());
+        }
+    }
+
+    /// Tells of a failure, and returns how long to wait before the next request; `None` ends the round.
+    fn failed(&mut self, label: &str, error: &FetchError, is_last: bool) -> Option<Duration> {
+        let (kind, after) = match error {
+            FetchError::Retry { kind, after, .. } => (*kind, *after),
+            other => (other.kind(), None),
         };
         self.failures += 1;
-        let wait = self.backoff.next(random(), after);
-        self.runtime.failed(label, &error, self.failures, wait);
-        self.runtime.sleep(wait).await?;
-        Ok(true)
+        self.unreached = if matches!(kind, Kind::Timeout | Kind::Transport) { self.unreached + 1 } else { 0 };
+        let mut wait = Some(self.backoff.next(random(), after));
+        if self.runtime.once {
+            wait = wait.filter(|_| !is_last && !self.gives_up(after)).map(|wait| wait.min(ONCE_WAIT_MAX));
+        }
+        self.runtime.failed(label, error, self.failures, wait);
+        wait
+    }
+
+    /// Whether `once` asks no more, whatever is still to be asked; says why.
+    fn gives_up(&self, after: Option<Duration>) -> bool {
+        let dataset = self.runtime.dataset.name;
+        if let Some(after) = after.filter(|after| *after > ONCE_WAIT_MAX) {
+            warn!(dataset, after_s = after.as_secs(), "upstream asks to be left alone, it is asked no more");
+            return true;
+        }
+        if self.unreached >= ONCE_UNREACHED_MAX {
+            warn!(dataset, failures = self.unreached, "nobody answers, upstream is asked no more");
+            return true;
+        }
+        false
     }
 
     fn report(&self, labels: &[String]) {

@@ -263,13 +263,16 @@ impl Runtime {
         }
     }
 
-    /// Says in the log and in the health that the upstream failed, and when it is asked next.
-    pub(crate) fn failed(&self, what: &str, error: &FetchError, failures: u32, wait: Duration) {
+    /// Says in the log and in the health that the upstream failed, and when it is asked next; `None` is not at all.
+    pub(crate) fn failed(&self, what: &str, error: &FetchError, failures: u32, wait: Option<Duration>) {
         self.counts.error(error.kind());
-        let next_attempt = clock_in(wait);
+        let next_attempt = wait.map_or_else(|| "none".to_owned(), clock_in);
         warn!(dataset = self.dataset.name, what, %error, kind = %error.kind(), next_attempt, "upstream failed");
-        let reason = format!("{what}: {error}; next attempt at {next_attempt}");
-        if failures <= HICCUPS && wait < HICCUP_WAIT {
+        let reason = match wait {
+            Some(_) => format!("{what}: {error}; next attempt at {next_attempt}"),
+            None => format!("{what}: {error}; it is not asked again"),
+        };
+        if failures <= HICCUPS && wait.is_some_and(|wait| wait < HICCUP_WAIT) {
             self.health.yellow(upstream::PART, reason);
         } else {
             self.health.red(upstream::PART, reason);

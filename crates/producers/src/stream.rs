@@ -171,8 +171,9 @@ impl Streamer<'_> {
         self.failures += 1;
         // Both are the upstream's own wish.
         let wait = self.backoff.next(random(), after.max(self.transport.retry()));
-        self.runtime.failed(self.upstream.base().as_str(), &error, self.failures, wait);
-        if self.runtime.once {
+        let next = (!self.runtime.once).then_some(wait);
+        self.runtime.failed(self.upstream.base().as_str(), &error, self.failures, next);
+        if next.is_none() {
             return Ok(false);
         }
         self.went_live_within(wait).await.map(|live| !live)

@@ -5,7 +5,7 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -287,4 +287,46 @@ async fn once_fails_where_nothing_could_be_published() {
     let error = Running::once(&companies::DATASET, settings).end().await.unwrap_err().to_string();
     assert!(error.contains("nothing was published"), "{error}");
     assert_eq!(upstream.seen().len(), 3, "three attempts a round");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn once_waits_shortly_and_not_after_its_last_attempt() {
+    let kafka = Kafka::start(&companies::DATASET);
+    let upstream = Upstream::start(|_, _| answer(500, "text/plain", "no")).await;
+    let section = json!({"base_url": upstream.url});
+    let patient = json!({"backoff_min": "1h", "backoff_max": "1h"});
+    let settings = settings(&kafka.brokers(), &companies::DATASET, section, patient);
+    Running::once(&companies::DATASET, settings).end().await.unwrap_err();
+    assert_eq!(upstream.seen().len(), 3, "three attempts a round");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn once_gives_up_where_nobody_answers_or_a_long_rest_is_asked_for() {
+    let kafka = Kafka::start(&weather::DATASET);
+    let once = async |base_url: &str| {
+        let section = json!({"base_url": base_url, "api_key": "k", "cities": ["Oslo,NO", "Rome,IT"]});
+        let settings = settings(&kafka.brokers(), &weather::DATASET, section, json!({}));
+        Running::once(&weather::DATASET, settings).end().await.unwrap_err()
+    };
+    let resting = Upstream::start(|_, _| {
+        let mut answer = answer(429, "text/plain", "later");
+        answer.headers_mut().insert("retry-after", "3600".parse().unwrap());
+        answer
+    })
+    .await;
+    once(&resting.url).await;
+    assert_eq!(resting.seen().len(), 1, "left alone as it asks");
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
+    tokio::spawn(async move {
+        // Each is closed at once.
+        while listener.accept().await.is_ok() {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    once(&url).await;
+    assert_eq!(connections.load(Ordering::SeqCst), 3, "of six attempts");
 }
