@@ -17,6 +17,7 @@ pub mod framing;
 mod generate;
 mod http;
 mod monitor;
+mod once;
 mod pacer;
 mod poll;
 mod publish;
@@ -60,7 +61,8 @@ pub fn check(dataset: &Dataset, settings: &Settings) -> anyhow::Result<()> {
 /// Produces until the service's shutdown: everything handed to Kafka is acknowledged when this returns `Ok`.
 ///
 /// # Errors
-/// The settings cannot be used, Kafka failed for good, or records stayed unacknowledged at the end.
+/// The settings cannot be used, Kafka failed for good, or records stayed unacknowledged at the end; in `once` also where
+/// requests stayed unanswered, records were rejected, or it was stopped.
 pub async fn run(dataset: &'static Dataset, settings: Settings, service: Service) -> anyhow::Result<()> {
     runtime::run(dataset, settings, service).await
 }

@@ -125,9 +125,11 @@ impl Poller<'_> {
             .filter(|request| !self.breaker.request_rests(&request.label, now))
             .map(|request| (request, 1))
             .collect();
+        // Until they are.
+        self.runtime.unanswered = labels.len();
         while let Some((request, attempt)) = queue.pop_front() {
             match self.ask(&request).await? {
-                Asked::Answered => {}
+                Asked::Answered => self.runtime.unanswered -= 1,
                 Asked::Refused if self.breaker.rests(Instant::now()).is_some() => break,
                 Asked::Refused => {}
                 Asked::Failed(error) => {

@@ -16,6 +16,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::counts::Counts;
 use crate::fetch::FetchError;
+use crate::once::Once;
 use crate::publish::{Publisher, Stopped};
 use crate::settings::{Producer, Section, Settings, url};
 use crate::{generate, http, monitor, poll, stream, summary, upstream};
@@ -43,6 +44,8 @@ pub(crate) struct Runtime {
     pub(crate) paused: watch::Receiver<bool>,
     /// One round instead of a service.
     pub(crate) once: bool,
+    /// Requests that brought nothing in that round.
+    pub(crate) unanswered: usize,
 }
 
 enum Source {
@@ -120,6 +123,7 @@ pub(crate) async fn run(
         stop: stop.clone(),
         paused: service.paused(),
         once,
+        unanswered: 0,
     };
     tokio::spawn(give_up_after(runtime.settings.flush_timeout, stop.clone(), given_up, done.clone()));
 
@@ -141,6 +145,7 @@ pub(crate) async fn run(
         )));
     }
     let outcome = runtime.produce(source).await;
+    let stopped = stop.is_cancelled();
 
     // The clock of the last acknowledgements starts here, if SIGTERM has not started it already.
     stop.cancel();
@@ -151,7 +156,7 @@ pub(crate) async fn run(
     }
     // The last but one: what remains is the runtime's, which ends it in bounded time.
     drop(publisher);
-    runtime.conclude(outcome, left).await
+    runtime.conclude(outcome, left, stopped).await
 }
 
 impl Runtime {
@@ -186,7 +191,7 @@ impl Runtime {
         }
     }
 
-    async fn conclude(self, outcome: anyhow::Result<()>, left: u64) -> anyhow::Result<()> {
+    async fn conclude(self, outcome: anyhow::Result<()>, left: u64, stopped: bool) -> anyhow::Result<()> {
         let (dataset, counts) = (self.dataset.name, &self.counts);
         let (fetched, acknowledged) = (counts.fetched.get(), counts.acknowledged.get());
         let fatal = self.publisher.deliveries().fatal();
@@ -195,8 +200,10 @@ impl Runtime {
         } else {
             info!(dataset, acknowledged, "all records acknowledged");
         }
+        let rejected = counts.rejected.get();
+        let once = Once { acknowledged, rejected, unanswered: self.unanswered, stopped };
         if self.once {
-            let (rejected, errors) = (counts.rejected.get(), counts.errors());
+            let errors = counts.errors();
             println!(
                 "{dataset}: {fetched} fetched, {acknowledged} acknowledged, {rejected} rejected, {errors} errors"
             );
@@ -211,10 +218,10 @@ impl Runtime {
         if left > 0 {
             bail!("{left} records were not acknowledged within {:?}", self.settings.flush_timeout);
         }
-        if self.once && acknowledged == 0 {
-            bail!("nothing was published; the log says why");
+        match once.missing() {
+            Some(missing) if self.once => bail!(missing),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Sleeps.

@@ -200,8 +200,8 @@ async fn unknown_city_rests_while_the_others_go_on() {
     assert!(records.len() >= 4 && records.iter().all(|record| record.key == "Oslo,NO"), "{records:?}");
 }
 
-/// The origin of the weather under `auto`, where the live upstream answers so for the first of two cities.
-async fn origin_where_the_first_city_gets(status: u16, body: &'static str) -> String {
+/// The origin of the weather under `auto`, where the live upstream answers so for the first of two cities; and how it ended.
+async fn origin_where_the_first_city_gets(status: u16, body: &'static str) -> (String, anyhow::Result<()>) {
     let kafka = Kafka::start(&weather::DATASET);
     let simulator = Upstream::start(|_, _| answer(200, "application/json", OSLO)).await;
     let live = Upstream::start(move |_, seen| {
@@ -215,14 +215,17 @@ async fn origin_where_the_first_city_gets(status: u16, body: &'static str) -> St
     let section = json!({"base_url": live.url, "api_key": "k", "cities": ["Nowhere", "Oslo,NO"]});
     let auto = json!({"upstreams": "auto", "simulator": simulator.url});
     let settings = settings(&kafka.brokers(), &weather::DATASET, section, auto);
-    Running::once(&weather::DATASET, settings).end().await.unwrap();
-    kafka.records()[0].origin.clone()
+    let ended = Running::once(&weather::DATASET, settings).end().await;
+    (kafka.records()[0].origin.clone(), ended)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn auto_is_live_where_only_the_first_city_is_misspelt() {
     let not_found = r#"{"cod":"404","message":"city not found"}"#;
-    assert_eq!(origin_where_the_first_city_gets(404, not_found).await, "live");
+    let (origin, ended) = origin_where_the_first_city_gets(404, not_found).await;
+    assert_eq!(origin, "live");
+    let words = ended.unwrap_err().to_string();
+    assert!(words.contains("not all was published: requests without an answer: 1"), "{words}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -233,7 +236,9 @@ async fn auto_is_simulated_where_the_key_is_refused_or_something_else_answers() 
         (404, r#"{"message":"no such route"}"#),
         (429, r#"{"cod":429,"message":"blocked"}"#),
     ] {
-        assert_eq!(origin_where_the_first_city_gets(status, body).await, "simulated", "{status} {body}");
+        let (origin, ended) = origin_where_the_first_city_gets(status, body).await;
+        assert_eq!(origin, "simulated", "{status} {body}");
+        ended.unwrap();
     }
 }
 
@@ -329,4 +334,20 @@ async fn once_gives_up_where_nobody_answers_or_a_long_rest_is_asked_for() {
     });
     once(&url).await;
     assert_eq!(connections.load(Ordering::SeqCst), 3, "of six attempts");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn once_fails_where_it_is_stopped() {
+    let kafka = Kafka::start(&weather::DATASET);
+    let upstream = Upstream::start(|before, _| match before {
+        0 => answer(200, "application/json", OSLO),
+        _ => answer(200, "application/json", endless("{")),
+    })
+    .await;
+    let section = json!({"base_url": upstream.url, "api_key": "k", "cities": ["Oslo,NO", "Rome,IT"]});
+    let settings = settings(&kafka.brokers(), &weather::DATASET, section, json!({}));
+    let once = Running::once(&weather::DATASET, settings);
+    wait_for("the second request", || upstream.seen().len() == 2).await;
+    let words = once.stop().await.unwrap_err().to_string();
+    assert!(words.contains("not all was published: it was stopped"), "{words}");
 }

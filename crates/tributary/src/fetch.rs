@@ -15,7 +15,7 @@ Examples:
 const EXIT_CODES: &str = "\
 Exit codes:
   0    records were published, and Kafka has acknowledged them
-  1    none were, or not all; the log says why
+  1    none were, or not all: requests stayed unanswered, records were rejected, or it was stopped; the words say which
   2    wrong usage
   78   wrong configuration
 
@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
 /// Fetches, and returns the exit code.
 ///
 /// # Errors
-/// The configuration cannot be used, or nothing was published.
+/// The configuration cannot be used, or not all was published.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
     telemetry::init_with(LevelFilter::WARN);
     let dataset = REGISTRY.iter().find(|dataset| dataset.name == arguments.dataset);
