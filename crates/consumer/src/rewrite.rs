@@ -180,6 +180,10 @@ impl Rewrite {
         if ended.is_err() && matches!(timeout(ASK_FOR, self.same_tables()).await, Ok(Ok(()))) {
             report.reached(&self.topics, &reaches);
         }
+        // What has deleted a row may not have been read, and be gone from a table that was emptied.
+        if ended.is_err() && report.writes() {
+            report.reviving = self.reviving().into_iter().map(str::to_owned).collect();
+        }
         report.end(ended.err(), began)
     }
 

@@ -40,7 +40,8 @@ Rows have the WRITETIME that they had at first: what is newer in a table stays, 
 passed, and what is right is not changed. What is wrong is not changed either: of two cells of one WRITETIME Cassandra keeps a
 null, else the greater one. Only cells come back that the table has never had: for a mapping that was mended truncate the table,
 or fill a new one. Durable does not mean visible: compare by `tributary audit --topic TOPIC`.
-With --until, rows may come back that newer messages have deleted or let expire, once Cassandra has forgotten that.
+With --until, or if it ends early, rows may be back that newer messages delete or let expire, where Cassandra has forgotten that:
+after gc_grace_seconds, or in a table that was emptied or created again. A replay that runs to its end, without --until, mends it.
 
 It may be run again, and beside the consumer: no consumer group is joined, no offset is committed. No dead letter is written:
 those that there are were made by the consumer's routes of then. Letters are replayed by `tributary dead-letters replay`.
@@ -122,7 +123,7 @@ fn warn(tables: &BTreeSet<&str>) {
         let tables: Vec<&str> = tables.iter().copied().collect();
         eprintln!(
             "with --until, rows of {} may come back that newer messages have deleted or let expire, if that is longer ago than \
-             gc_grace_seconds of the table: where that may be, leave --until out",
+             gc_grace_seconds of the table, or if the table was emptied or created again: where that may be, leave --until out",
             safe(&tables.join(", "), 1_000)
         );
     }

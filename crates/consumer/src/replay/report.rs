@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use service::{MISCONFIGURED, UNAVAILABLE};
 
 use super::window::Outcome;
 use crate::dead_letter::{Letter, Selected};
@@ -34,7 +35,8 @@ pub struct Report {
     known: BTreeMap<String, usize>,
 }
 
-/// Why a replay ended before all was done, in words. What it has written does no harm.
+/// Why a replay ended before all was done, in words. What it has written is as its messages say; but rows may be back whose
+/// deletes it has not come to, until it is run to its end ([`crate::rewrite::Report::reviving`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Ended {
@@ -44,6 +46,32 @@ pub enum Ended {
     Mend(String),
     /// A server refuses the user a right, which is named: somebody has to grant it.
     Refused(String),
+}
+
+impl Ended {
+    /// Why.
+    pub fn why(&self) -> &str {
+        let (Self::Early(why) | Self::Mend(why) | Self::Refused(why)) = self;
+        why
+    }
+
+    /// What to do now.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Early(_) => "run it again",
+            Self::Mend(_) => "mend that first",
+            Self::Refused(_) => "grant that first",
+        }
+    }
+
+    /// 1: something has to be mended. 69: it can be run again as it is. 78: the user needs another right.
+    pub fn exit_code(&self) -> i32 {
+        match self {
+            Self::Early(_) => UNAVAILABLE,
+            Self::Mend(_) => 1,
+            Self::Refused(_) => MISCONFIGURED,
+        }
+    }
 }
 
 /// Letters that failed again for reasons of one kind.

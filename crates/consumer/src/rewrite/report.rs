@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use chrono::{DateTime, SecondsFormat};
 use serde::Serialize;
-use service::{MISCONFIGURED, UNAVAILABLE};
 
 use super::reach::Reach;
 use super::{Ended, Topic};
@@ -29,6 +28,9 @@ pub struct Report {
     pub seconds: f64,
     /// Why it ended before all was done; `None`: all rows are written and durable.
     pub ended: Option<Ended>,
+    /// Tables in which rows may be back that newer messages delete or let expire, because it ended early: until it is run to its
+    /// end.
+    pub reviving: Vec<String>,
     #[serde(skip)]
     known: BTreeMap<String, usize>,
 }
@@ -139,13 +141,10 @@ impl Report {
         }
     }
 
-    /// 0: all rows are written. 1: some messages are no rows, or something has to be mended. 69: it can be run again as it is.
-    /// 78: the user needs another right.
+    /// 0: all rows are written. 1: some messages are no rows. Else as [`Ended::exit_code`] has it.
     pub fn exit_code(&self) -> i32 {
-        match self.ended {
-            Some(Ended::Early(_)) => UNAVAILABLE,
-            Some(Ended::Mend(_)) => 1,
-            Some(Ended::Refused(_)) => MISCONFIGURED,
+        match &self.ended {
+            Some(ended) => ended.exit_code(),
             None => i32::from(!self.refusals.is_empty()),
         }
     }
@@ -153,6 +152,8 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
+    use service::{MISCONFIGURED, UNAVAILABLE};
+
     use super::*;
     use crate::decode::Class;
     use crate::message::Headers;

@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow};
 use consumer::dead_letter::{By, DeadLetter, DeadLetters, Letters, SUFFIX, Select, Selected};
 use consumer::replay::{Again, Ended, Replay, Report};
 use serde::Serialize;
-use service::{Health, MISCONFIGURED, UNAVAILABLE, shutdown};
+use service::{Health, shutdown};
 
 use super::{Change, causes, configured, failed};
 use crate::exit::Unavailable;
@@ -59,12 +59,7 @@ pub(super) async fn replay(change: Change) -> anyhow::Result<i32> {
 }
 
 fn code(report: &Report) -> i32 {
-    match &report.ended {
-        Some(Ended::Early(_)) => UNAVAILABLE,
-        Some(Ended::Mend(_)) => 1,
-        Some(Ended::Refused(_)) => MISCONFIGURED,
-        None => i32::from(report.again > 0),
-    }
+    report.ended.as_ref().map_or_else(|| i32::from(report.again > 0), Ended::exit_code)
 }
 
 fn screen(report: &Report, dry_run: bool) -> String {
@@ -93,20 +88,9 @@ fn screen(report: &Report, dry_run: bool) -> String {
         let again = if *again > 0 { format!(", {again} of which failed again") } else { String::new() };
         say("letters", &format!("{removed} removed, {left} left{again}"));
     }
-    match ended {
-        None => {}
-        Some(Ended::Early(why)) => {
-            let why = safe(why, REASON_BYTES_MAX);
-            say("ended", &format!("early: {why}; run it again, what is written already does no harm"));
-        }
-        Some(Ended::Mend(why)) => {
-            let why = safe(why, REASON_BYTES_MAX);
-            say("ended", &format!("early: {why}; mend that first, what is written already does no harm"));
-        }
-        Some(Ended::Refused(why)) => {
-            let why = safe(why, REASON_BYTES_MAX);
-            say("ended", &format!("early: {why}; grant that first, what is written already does no harm"));
-        }
+    if let Some(ended) = ended {
+        let (why, remedy) = (safe(ended.why(), REASON_BYTES_MAX), ended.remedy());
+        say("ended", &format!("early: {why}; {remedy}, what is written already does no harm"));
     }
     text
 }
@@ -197,6 +181,8 @@ fn gathers(named: &[String], causes: &[causes::Counted]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use service::UNAVAILABLE;
+
     use super::*;
 
     #[test]

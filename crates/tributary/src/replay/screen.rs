@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use consumer::rewrite::{Ended, Progress, Refusal, Report, TopicReport};
+use consumer::rewrite::{Progress, Refusal, Report, TopicReport};
 
 use crate::print::{grouped, line, safe};
 
@@ -43,21 +43,28 @@ pub(super) fn text(report: &Report, dry_run: bool) -> String {
                 "{messages} messages in {seconds:.1} s; their rows are durable; compare: tributary audit{topics}"
             )
         }
-        (Some(Ended::Early(why)), _) => format!(
-            "ended early after {messages} messages, {seconds:.1} s: {}; run it again, what is written already does no harm",
-            safe(why, REASON_BYTES_MAX)
-        ),
-        (Some(Ended::Mend(why)), _) => format!(
-            "ended early after {messages} messages, {seconds:.1} s: {}; mend that first, what is written already does no harm",
-            safe(why, REASON_BYTES_MAX)
-        ),
-        (Some(Ended::Refused(why)), _) => format!(
-            "ended early after {messages} messages, {seconds:.1} s: {}; grant that first, what is written already does no harm",
-            safe(why, REASON_BYTES_MAX)
-        ),
+        (Some(ended), _) => {
+            let (why, remedy) = (safe(ended.why(), REASON_BYTES_MAX), ended.remedy());
+            format!(
+                "ended early after {messages} messages, {seconds:.1} s: {why}; {remedy}{}",
+                harm(&report.reviving)
+            )
+        }
     };
     line(&mut text, format_args!("\n{end}"));
     text
+}
+
+// What was written cannot be wrong; but a row stands until its delete is read.
+fn harm(reviving: &[String]) -> String {
+    if reviving.is_empty() {
+        return ", what is written already does no harm".to_owned();
+    }
+    let tables = safe(&reviving.join(", "), 2_000);
+    format!(
+        "; if a table was emptied or created again before, rows of {tables} may be back that newer messages delete or let \
+         expire, until a replay has run to its end"
+    )
 }
 
 fn one_topic(text: &mut String, of_topic: &TopicReport, dry_run: bool) {
@@ -130,6 +137,8 @@ pub(super) fn progress(Progress { passed, of, .. }: Progress, elapsed: Duration)
 
 #[cfg(test)]
 mod tests {
+    use consumer::rewrite::Ended;
+
     use super::*;
 
     fn report(ended: Option<Ended>) -> Report {
@@ -190,6 +199,13 @@ Look at one: tributary explain orders:0:7
             "{early}"
         );
         assert!(early.contains("--topic orders --since 2026-11-22T10:00:00.000Z"), "{early}");
+        assert!(early.contains("does no harm") && !early.contains("may be back"), "{early}");
+        let mut deletes = report(Some(Ended::Early("it was interrupted".to_owned())));
+        deletes.reviving.push("shop.orders".to_owned());
+        let deletes = text(&deletes, false);
+        assert!(deletes.contains("it was interrupted; run it again; if a table was emptied"), "{deletes}");
+        assert!(deletes.contains("rows of shop.orders may be back that newer messages delete"), "{deletes}");
+        assert!(!deletes.contains("no harm"), "{deletes}");
         let mend = text(&report(Some(Ended::Mend("column n is gone".to_owned()))), false);
         assert!(mend.contains("column n is gone; mend that first"), "{mend}");
     }
