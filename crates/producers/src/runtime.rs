@@ -1,5 +1,6 @@
 //! From the settings to a running loop and its orderly end: what all three loops share.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -204,7 +205,9 @@ impl Runtime {
         let once = Once { acknowledged, rejected, unanswered: self.unanswered, stopped };
         if self.once {
             let errors = counts.errors();
-            println!(
+            // `println!` would panic where nobody reads any more.
+            let _ = writeln!(
+                std::io::stdout(),
                 "{dataset}: {fetched} fetched, {acknowledged} acknowledged, {rejected} rejected, {errors} errors"
             );
         }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -91,7 +92,8 @@ where
     let outcome = runtime.block_on(async {
         let settings: T = config::load()?;
         if asked == Some("health") {
-            println!("{}", http::check(settings.http().bind).await?);
+            // `println!` and `eprintln!` would panic where nobody reads any more.
+            let _ = writeln!(io::stdout(), "{}", http::check(settings.http().bind).await?);
             return Ok(());
         }
         let command = commands.iter().map(|command| command.name).find(|known| Some(*known) == asked);
@@ -101,7 +103,7 @@ where
         Ok(()) => 0,
         // A failed health check is an answer, not a fault of this process.
         Err(error) if asked == Some("health") => {
-            eprintln!("{error:#}");
+            let _ = writeln!(io::stderr(), "{error:#}");
             1
         }
         Err(error) => {

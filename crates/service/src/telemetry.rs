@@ -43,7 +43,8 @@ pub fn init_with(own: LevelFilter) {
     let asked = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let (filter, refused) = filter(asked("RUST_LOG").as_deref(), own);
     let format = asked("LOG_FORMAT").unwrap_or_else(|| "text".to_owned());
-    let lines = tracing_subscriber::fmt::layer();
+    // A line that nobody reads is no reason to end: it would be told by `eprintln!`, which panics then.
+    let lines = tracing_subscriber::fmt::layer().log_internal_errors(false);
     let subscriber = tracing_subscriber::registry().with(filter);
     // Fails only when a subscriber is there already, which then stays.
     let is_ours = if format == "json" {

@@ -1,10 +1,9 @@
 //! `tributary completions`: the command line as it is defined -> a script that lets a shell complete it.
 
-use std::io::Write;
-
-use anyhow::Context;
 use clap::{CommandFactory, ValueEnum};
 use clap_complete::{aot, generate};
+
+use crate::print::raw;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,9 +33,9 @@ enum Shell {
 /// Prints the script, and returns the exit code.
 ///
 /// # Errors
-/// Standard output is closed.
+/// Nobody reads the output.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<i32> {
-    std::io::stdout().write_all(&script(arguments.shell)).context("write to stdout")?;
+    raw(&script(arguments.shell))?;
     Ok(0)
 }
 

@@ -27,9 +27,10 @@ use broker::Broker;
 use files::Folder;
 use flow::{Observer, Snapshot};
 use reckoning::Reckoning;
-use screen::say;
 use services::{Ports, Services};
 use settings::Settings;
+
+use crate::print::say;
 
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 const LINE_EVERY: Duration = Duration::from_secs(1);

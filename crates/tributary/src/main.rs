@@ -90,7 +90,7 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: start the runtime: {error}");
+            print::complain(&format!("start the runtime: {error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -113,6 +113,8 @@ fn main() -> ExitCode {
     });
     let code = match &outcome {
         Ok(code) => *code,
+        // Whoever read the output had enough of it.
+        Err(error) if error.is::<print::Closed>() => 0,
         Err(error) => {
             print::complain(&format!("{error:#}"));
             exit::code(error)

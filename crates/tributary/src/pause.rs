@@ -5,6 +5,7 @@ use secrecy::ExposeSecret;
 use service::config::{self, ConfigError};
 
 use crate::exit::Unavailable;
+use crate::print::{complain, say};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,7 +35,7 @@ pub(crate) struct Arguments {
 /// Asks for each of them, and returns the exit code.
 ///
 /// # Errors
-/// The dashboard does not answer, or the configuration cannot be used.
+/// The dashboard does not answer, the configuration cannot be used, or nobody reads the output.
 pub(crate) async fn run(arguments: Arguments, pause: bool) -> anyhow::Result<i32> {
     let settings = config::load::<dashboard::Settings>()?.dashboard;
     settings.check()?;
@@ -50,9 +51,9 @@ pub(crate) async fn run(arguments: Arguments, pause: bool) -> anyhow::Result<i32
     let mut code = 0;
     for producer in &arguments.producers {
         match client.pause(producer, pause, &settings.token).await {
-            Ok(()) => println!("{producer} {}", if pause { "is paused" } else { "goes on" }),
+            Ok(()) => say(format_args!("{producer} {}", if pause { "is paused" } else { "goes on" }))?,
             Err(ClientError::Refused(why)) => {
-                crate::print::complain(&why);
+                complain(&why);
                 code = 1;
             }
             Err(away @ ClientError::Unavailable { .. }) => return Err(Unavailable(away.to_string()).into()),

@@ -1,22 +1,62 @@
 //! Lines for a person, of words that came from anywhere; and behind them one object for a script.
+//!
+//! All that a command says passes here: `println!` and `eprintln!` end the process where nobody reads any more.
 
-use std::fmt::{Arguments, Write};
-use std::io::Write as _;
+use std::fmt::{Arguments, Display, Write};
+use std::io::{self, ErrorKind, Write as _};
 
 use anyhow::Context;
 use serde::Serialize;
 use service::words::{in_json, steers};
 
+/// Nobody reads standard output any more, as behind `| head`: no fault, and an end of the command.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads the output any more")]
+pub(crate) struct Closed;
+
+/// What became of something that was written to standard output.
+///
+/// # Errors
+/// [`Closed`], or why it was not written.
+pub(crate) fn written(written: io::Result<()>) -> anyhow::Result<()> {
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Closed.into()),
+        written => written.context("write to stdout"),
+    }
+}
+
+/// Writes bytes to standard output, at once.
+///
+/// # Errors
+/// As [`written`].
+pub(crate) fn raw(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    written(out.write_all(bytes).and_then(|()| out.flush()))
+}
+
+/// Writes a line to standard output, at once.
+///
+/// # Errors
+/// As [`written`].
+pub(crate) fn say(words: impl Display) -> anyhow::Result<()> {
+    raw(format!("{words}\n").as_bytes())
+}
+
+/// Writes to stderr, in one piece. That nobody reads it is no reason to end.
+pub(crate) fn aside(words: &str) {
+    let _ = io::stderr().write_all(words.as_bytes());
+}
+
 /// Prints what a person reads, and with `json` the object on a last line.
 ///
 /// # Errors
-/// Standard output is closed.
+/// As [`written`].
 pub(crate) fn output(text: &str, json: bool, object: &impl Serialize) -> anyhow::Result<()> {
     let mut text = text.to_owned();
     if json {
         line(&mut text, format_args!("{}", self::json(object)?));
     }
-    std::io::stdout().write_all(text.as_bytes()).context("write to stdout")
+    raw(text.as_bytes())
 }
 
 /// An object on one line, in which no character steers a terminal.
@@ -67,7 +107,7 @@ pub(crate) fn safe(words: &str, max: usize) -> String {
 
 /// Prints why a command ends. The words may quote messages; lines stay lines.
 pub(crate) fn complain(error: &str) {
-    eprintln!("error: {}", lines(error));
+    aside(&format!("error: {}\n", lines(error)));
 }
 
 fn lines(words: &str) -> String {
@@ -103,6 +143,13 @@ mod tests {
             lines("routes/a.toml:1: no\nroutes/b.toml:2: \x1b[2J\u{9b}\r"),
             "routes/a.toml:1: no\nroutes/b.toml:2: \\u{1b}[2J\\u{9b}\\r"
         );
+    }
+
+    #[test]
+    fn a_closed_output_is_told_from_one_that_fails() {
+        let written = |kind: ErrorKind| written(Err(kind.into())).unwrap_err();
+        assert!(written(ErrorKind::BrokenPipe).is::<Closed>());
+        assert!(!written(ErrorKind::StorageFull).is::<Closed>());
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::cell::Cell;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
+use crate::print::aside;
+
 /// On a terminal a line that is written over and over; elsewhere, in a log for instance, another line now and then.
 pub(crate) struct ProgressLine {
     is_terminal: bool,
@@ -34,16 +36,16 @@ impl ProgressLine {
         self.told.set(Instant::now());
         if self.is_terminal {
             self.is_shown.set(true);
-            eprint!("\r\x1b[K{words}");
+            aside(&format!("\r\x1b[K{words}"));
         } else {
-            eprintln!("{words}");
+            aside(&format!("{words}\n"));
         }
     }
 
     /// Makes room for what is printed at the end.
     pub(crate) fn clear(&self) {
         if self.is_shown.get() {
-            eprint!("\r\x1b[K");
+            aside("\r\x1b[K");
         }
     }
 }

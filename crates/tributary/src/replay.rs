@@ -15,7 +15,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::dead_letters::failed;
 use crate::exit::Unavailable;
-use crate::print::{output, safe};
+use crate::print::{aside, output, safe};
 use crate::progress::ProgressLine;
 use crate::settings;
 use crate::since::since;
@@ -121,10 +121,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
 fn warn(tables: &BTreeSet<&str>) {
     if !tables.is_empty() {
         let tables: Vec<&str> = tables.iter().copied().collect();
-        eprintln!(
+        aside(&format!(
             "with --until, rows of {} may come back that newer messages have deleted or let expire, if that is longer ago than \
-             gc_grace_seconds of the table, or if the table was emptied or created again: where that may be, leave --until out",
+             gc_grace_seconds of the table, or if the table was emptied or created again: where that may be, leave --until out\n",
             safe(&tables.join(", "), 1_000)
-        );
+        ));
     }
 }

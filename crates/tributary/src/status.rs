@@ -2,17 +2,16 @@
 
 mod screen;
 
-use std::io::{IsTerminal, Write, stdout};
+use std::io::{IsTerminal, stdout};
 use std::time::Duration;
 
-use anyhow::Context;
 use dashboard::Snapshot;
 use dashboard::client::{Client, ClientError};
 use service::health::State;
 use service::{config, shutdown};
 
 use crate::exit::Unavailable;
-use crate::print::output;
+use crate::print::{output, raw, say};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -92,14 +91,12 @@ async fn watch(client: &Client) -> anyhow::Result<i32> {
             Ok(snapshot) => screen::text(&snapshot, has_colours()),
             Err(error) => format!("{error}\n"),
         };
-        let mut out = stdout().lock();
-        let drawn = if terminal {
+        if terminal {
             // From the top; each line's rest and all below it is cleared, so that nothing flickers.
-            write!(out, "\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n"))
+            raw(format!("\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n")).as_bytes())?;
         } else {
-            writeln!(out, "{text}")
-        };
-        drawn.and_then(|()| out.flush()).context("write to stdout")?;
+            say(text)?;
+        }
     }
 }
 
@@ -107,16 +104,14 @@ struct AlternateScreen;
 
 impl AlternateScreen {
     fn enter() -> anyhow::Result<Self> {
-        let mut out = stdout().lock();
-        out.write_all(b"\x1b[?1049h\x1b[?25l").and_then(|()| out.flush()).context("write to stdout")?;
+        raw(b"\x1b[?1049h\x1b[?25l")?;
         Ok(Self)
     }
 }
 
 impl Drop for AlternateScreen {
     fn drop(&mut self) {
-        let mut out = stdout().lock();
         // Nobody can be told any more.
-        let _ = out.write_all(b"\x1b[?25h\x1b[?1049l").and_then(|()| out.flush());
+        let _ = raw(b"\x1b[?25h\x1b[?1049l");
     }
 }

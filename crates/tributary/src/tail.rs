@@ -4,7 +4,7 @@ mod newest;
 mod record;
 
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::{IsTerminal, Write};
 use std::ops::ControlFlow;
 
 use anyhow::{Context, anyhow};
@@ -14,7 +14,7 @@ use service::{kafka, telemetry};
 use tracing::level_filters::LevelFilter;
 
 use crate::exit::Unavailable;
-use crate::print::{complain, json};
+use crate::print::{complain, json, written};
 use crate::{settings, since};
 use record::Record;
 
@@ -106,15 +106,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
         shown = shown => shown.context("read the topic")?,
         interrupted = tokio::signal::ctrl_c() => interrupted.context("handle SIGINT"),
     };
-    match shown {
-        Err(error) if is_closed(&error) => Ok(0),
-        shown => shown.map(|()| 0),
-    }
-}
-
-// Whether nobody reads any more, as behind `| head`.
-fn is_closed(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+    shown.map(|()| 0)
 }
 
 // The width of the terminal; none where the lines go elsewhere.
@@ -136,7 +128,7 @@ impl<W: Write> Screen<W> {
             return Ok(());
         }
         let line = if arguments.json { json(&record.json())? } else { record.line(self.columns) };
-        writeln!(self.out, "{line}").context("write to stdout")
+        written(writeln!(self.out, "{line}"))
     }
 }
 

@@ -11,7 +11,7 @@ use service::{Health, shutdown};
 
 use super::{Change, causes, configured, failed};
 use crate::exit::Unavailable;
-use crate::print::{counted, line, output, safe};
+use crate::print::{aside, counted, line, output, safe};
 use crate::settings;
 
 /// Bytes of a reason that are shown.
@@ -47,10 +47,10 @@ pub(super) async fn replay(change: Change) -> anyhow::Result<i32> {
         let durable_after_s = settings.consumer.durable_after.as_secs();
         let tell = |report: &Report| {
             let Report { written, expired, again, selected, .. } = report;
-            eprintln!(
-                "{} of {selected} tried; letters are removed {durable_after_s} s after their rows are written",
+            aside(&format!(
+                "{} of {selected} tried; letters are removed {durable_after_s} s after their rows are written\n",
                 written + expired + again
-            );
+            ));
         };
         replay.run(&letters, &selected, &shutdown::on_signal()?, tell).await
     };
@@ -140,7 +140,7 @@ pub(super) async fn purge(change: Change) -> anyhow::Result<i32> {
 // Nothing is selected of a topic that was misspelt.
 fn tell_missing(letters: &Letters) {
     for topic in &letters.missing {
-        eprintln!("topic {}{SUFFIX} does not exist", safe(topic, REASON_BYTES_MAX));
+        aside(&format!("topic {}{SUFFIX} does not exist\n", safe(topic, REASON_BYTES_MAX)));
     }
 }
 
@@ -156,11 +156,13 @@ fn confirmed(change: &Change, letters: &Letters, select: &Select, question: &str
     let count = counted(causes.iter().map(|cause| cause.count).sum(), "letter");
     let stdin = std::io::stdin();
     if !stdin.is_terminal() {
-        eprintln!("{count} selected, and nobody to ask: add --yes, or --dry-run to see what would happen");
+        aside(&format!(
+            "{count} selected, and nobody to ask: add --yes, or --dry-run to see what would happen\n"
+        ));
         return Ok(false);
     }
-    eprint!("{}{count}: {question} [y/N] ", causes::text(&causes));
-    std::io::stderr().flush().context("write the question")?;
+    let question = format!("{}{count}: {question} [y/N] ", causes::text(&causes));
+    std::io::stderr().write_all(question.as_bytes()).context("write the question")?;
     let mut answer = String::new();
     stdin.lock().read_line(&mut answer).context("read the answer")?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
@@ -170,11 +172,11 @@ fn confirmed(change: &Change, letters: &Letters, select: &Select, question: &str
 fn gathers(named: &[String], causes: &[causes::Counted]) -> bool {
     let rest = causes.iter().find(|cause| cause.is_rest && named.contains(&cause.id));
     if let Some(causes::Counted { id, count, .. }) = rest {
-        eprintln!(
+        aside(&format!(
             "cause {id} gathers all further reasons, {} by now, and may have gathered others when it was listed: name the \
-             messages, --topic or --table instead, or leave --yes out and answer the question",
+             messages, --topic or --table instead, or leave --yes out and answer the question\n",
             counted(*count, "letter")
-        );
+        ));
     }
     rest.is_some()
 }

@@ -1,9 +1,7 @@
 //! `show`: one letter in full, and what the routes make of its message today.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 
-use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use consumer::dead_letter::{Address, Letter, SUFFIX};
@@ -14,7 +12,7 @@ use consumer::{Settings, Sink};
 use serde::Serialize;
 
 use super::{Filters, Show, configured};
-use crate::print::{counted, line, output, safe};
+use crate::print::{aside, counted, line, output, raw, safe};
 
 /// Bytes of a header or of a key that are shown.
 const WORDS_MAX: usize = 500;
@@ -62,7 +60,7 @@ pub(super) async fn run(show: Show) -> anyhow::Result<i32> {
     }
     let Some(letter) = found.first() else { return Ok(none(&show.address, &select.group)) };
     if show.raw {
-        std::io::stdout().write_all(letter.value().unwrap_or_default()).context("write to stdout")?;
+        raw(letter.value().unwrap_or_default())?;
         return Ok(0);
     }
     let today = today(&settings, routes, letter).await;
@@ -80,9 +78,9 @@ pub(super) async fn run(show: Show) -> anyhow::Result<i32> {
 }
 
 fn none(address: &Address, group: &str) -> i32 {
-    eprintln!(
-        "no dead letter of the group {group} stands for {address}; tributary dead-letters list tells those that do"
-    );
+    aside(&format!(
+        "no dead letter of the group {group} stands for {address}; tributary dead-letters list tells those that do\n"
+    ));
     1
 }
 

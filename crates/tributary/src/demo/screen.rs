@@ -1,11 +1,9 @@
 //! What a person reads while the demo runs.
 
-use std::fmt::{Display, Write as _};
-use std::io::{Write as _, stdout};
+use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
 use datasets::REGISTRY;
 use producers::Upstreams;
 
@@ -17,15 +15,6 @@ use super::settings::Settings;
 pub(super) const LINES_A_HEADING: usize = 20;
 const CELL: usize = 17;
 const HERE: usize = 54;
-
-/// Writes one line, at once.
-///
-/// # Errors
-/// Nobody reads any more, as after `| head`.
-pub(super) fn say(text: impl Display) -> anyhow::Result<()> {
-    let mut out = stdout().lock();
-    writeln!(out, "{text}").and_then(|()| out.flush()).context("write to stdout")
-}
 
 /// What the demo embeds, and what production has in its place.
 pub(super) fn intro(

@@ -79,7 +79,7 @@ struct Closed;
 
 impl Write for Closed {
     fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
-        Err(ErrorKind::BrokenPipe.into())
+        Err(std::io::ErrorKind::BrokenPipe.into())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -97,7 +97,7 @@ async fn following_ends_when_nobody_reads() {
             &mut Screen { out: Closed, columns: None },
         )
     });
-    assert!(is_closed(&ended.await.unwrap().unwrap_err()));
+    assert!(ended.await.unwrap().unwrap_err().is::<crate::print::Closed>());
 }
 
 #[test]
