@@ -17,7 +17,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use producers::Upstreams;
-use service::{shutdown, telemetry};
+use service::telemetry;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -30,6 +30,7 @@ use reckoning::Reckoning;
 use services::{Ports, Services};
 use settings::Settings;
 
+use crate::life;
 use crate::print::say;
 
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -87,7 +88,7 @@ impl From<Which> for Upstreams {
 /// A service ended by itself, or what was published is not what is stored.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     telemetry::init_with(LevelFilter::WARN);
-    let stop = shutdown::on_signal()?;
+    let stop = life::stop();
     let settings = Settings::load(arguments.upstreams.map(Upstreams::from))?;
     let folder = Folder::claim(&arguments.dir)?;
     let broker = Broker::start()?;

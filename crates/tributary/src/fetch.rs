@@ -3,9 +3,11 @@
 use clap::builder::PossibleValuesParser;
 use datasets::{Dataset, REGISTRY};
 use producers::Settings;
-use service::{Health, Service, config, shutdown, telemetry};
+use service::{Health, Service, config, telemetry};
 use tokio::sync::watch;
 use tracing::level_filters::LevelFilter;
+
+use crate::life;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,7 +41,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
     telemetry::init_with(LevelFilter::WARN);
     let dataset = REGISTRY.iter().find(|dataset| dataset.name == arguments.dataset);
     let dataset = dataset.expect("the parser lets the registry's names pass alone");
-    once(dataset, config::load()?, shutdown::on_signal()?).await?;
+    once(dataset, config::load()?, life::stop()).await?;
     Ok(0)
 }
 

@@ -11,6 +11,7 @@ mod doctor;
 mod exit;
 mod explain;
 mod fetch;
+mod life;
 mod pause;
 mod print;
 mod progress;
@@ -95,6 +96,7 @@ fn main() -> ExitCode {
         }
     };
     let outcome = runtime.block_on(async {
+        life::begin()?;
         match arguments.command {
             Command::Demo(arguments) => demo::run(arguments).await.map(|()| 0),
             Command::Status(arguments) => status::run(arguments).await,

@@ -10,15 +10,15 @@ use std::time::Instant;
 use clap::CommandFactory;
 use consumer::rewrite::{Options, Progress, Rewrite};
 use consumer::topic::Since;
-use service::{shutdown, telemetry};
+use service::telemetry;
 use tracing::level_filters::LevelFilter;
 
 use crate::dead_letters::failed;
 use crate::exit::Unavailable;
 use crate::print::{aside, output, safe};
 use crate::progress::ProgressLine;
-use crate::settings;
 use crate::since::since;
+use crate::{life, settings};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -93,7 +93,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
         let why = "--until is not behind --since: nothing is in between";
         crate::Arguments::command().error(clap::error::ErrorKind::ArgumentConflict, why).exit();
     }
-    let stop = shutdown::on_signal()?;
+    let stop = life::stop();
     let rewrite = tokio::select! {
         opened = Rewrite::open(&settings, &options) => opened.map_err(failed)?,
         () = stop.cancelled() => return Err(Unavailable("it was interrupted".to_owned()).into()),

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use dashboard::Snapshot;
 use dashboard::client::{Client, ClientError};
+use service::config;
 use service::health::State;
-use service::{config, shutdown};
 
 use crate::exit::Unavailable;
+use crate::life;
 use crate::print::{output, raw, say};
 
 const EXAMPLES: &str = "\
@@ -72,7 +73,7 @@ fn has_colours() -> bool {
 
 // On a screen of its own, where there is a terminal: what was on it before comes back at the end.
 async fn watch(client: &Client) -> anyhow::Result<i32> {
-    let stop = shutdown::on_signal()?;
+    let stop = life::stop();
     let terminal = stdout().is_terminal();
     let _screen = terminal.then(AlternateScreen::enter).transpose()?;
     let mut ticks = tokio::time::interval(EVERY);

@@ -15,7 +15,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::exit::Unavailable;
 use crate::print::{complain, json, written};
-use crate::{settings, since};
+use crate::{life, settings, since};
 use record::Record;
 
 const EXAMPLES: &str = "\
@@ -28,7 +28,7 @@ Examples:
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    ended: by Ctrl-C, at the present end, or because nobody reads its output any more
+  0    ended: by Ctrl-C or SIGTERM, at the present end, or because nobody reads its output any more
   1    there is no such topic
   2    wrong usage
   69   Kafka could not be reached, or stopped to deliver
@@ -98,13 +98,14 @@ fn start(text: &str) -> Result<Start, String> {
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
     telemetry::init_with(LevelFilter::OFF);
     let settings = settings::of_consumer(None)?;
+    let stop = life::stop();
     let columns = if arguments.whole { None } else { columns() };
     let shown = tokio::task::spawn_blocking(move || {
         show(&settings.kafka, &arguments, &mut Screen { out: std::io::stdout(), columns })
     });
     let shown = tokio::select! {
         shown = shown => shown.context("read the topic")?,
-        interrupted = tokio::signal::ctrl_c() => interrupted.context("handle SIGINT"),
+        () = stop.cancelled() => Ok(()),
     };
     shown.map(|()| 0)
 }

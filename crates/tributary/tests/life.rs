@@ -1,4 +1,4 @@
-//! The built command where nobody reads what it says.
+//! The built command where nobody reads what it says, and as signals end it.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -41,4 +41,21 @@ fn a_closed_stderr_does_not_change_how_a_command_ends() {
     drop(reader);
     let mut status = start(&["status"], &nobody(), Stdio::null(), closed);
     assert_eq!(status.wait().unwrap().code(), Some(69));
+}
+
+/// How a command ends that waits for an answer, by this signal.
+fn ended_by(signal: &str, arguments: &[&str]) -> Option<i32> {
+    let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let mut command = start(arguments, &address, Stdio::null(), Stdio::null());
+    let _asking = silent.accept().unwrap();
+    assert!(Command::new("kill").args([signal, &command.id().to_string()]).status().unwrap().success());
+    command.wait().unwrap().code()
+}
+
+#[test]
+fn a_signal_ends_whatever_waits() {
+    assert_eq!(ended_by("-INT", &["status"]), Some(130));
+    assert_eq!(ended_by("-TERM", &["status"]), Some(143));
+    assert_eq!(ended_by("-TERM", &["status", "--watch"]), Some(0), "that is how it ends");
 }

@@ -7,12 +7,12 @@ use anyhow::{Context, anyhow};
 use consumer::dead_letter::{By, DeadLetter, DeadLetters, Letters, SUFFIX, Select, Selected};
 use consumer::replay::{Again, Ended, Replay, Report};
 use serde::Serialize;
-use service::{Health, shutdown};
+use service::Health;
 
 use super::{Change, causes, configured, failed};
 use crate::exit::Unavailable;
 use crate::print::{aside, counted, line, output, safe};
-use crate::settings;
+use crate::{life, settings};
 
 /// Bytes of a reason that are shown.
 const REASON_BYTES_MAX: usize = 300;
@@ -52,7 +52,7 @@ pub(super) async fn replay(change: Change) -> anyhow::Result<i32> {
                 written + expired + again
             ));
         };
-        replay.run(&letters, &selected, &shutdown::on_signal()?, tell).await
+        replay.run(&letters, &selected, &life::stop(), tell).await
     };
     output(&screen(&report, change.dry_run), change.common.json, &report)?;
     Ok(code(&report))
@@ -116,7 +116,7 @@ pub(super) async fn purge(change: Change) -> anyhow::Result<i32> {
     }
     let sender = DeadLetters::new(&settings.kafka, &settings.consumer.group, Health::default())
         .context("create a producer")?;
-    let stop = shutdown::on_signal()?;
+    let stop = life::stop();
     for (topic, of_topic) in &selected {
         let source = format!("{topic}{SUFFIX}");
         for some in of_topic.chunks(PURGED_AT_ONCE) {
