@@ -9,6 +9,8 @@ use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::terminal;
+
 /// What a shell reports of a process that SIGINT or SIGTERM has ended.
 const INTERRUPTED: i32 = 130;
 const TERMINATED: i32 = 143;
@@ -28,6 +30,7 @@ pub(crate) fn begin() -> anyhow::Result<()> {
             stop.cancel();
             code = next(&mut terminate, &mut interrupt).await;
         }
+        terminal::restore();
         std::process::exit(code)
     });
     Ok(())

@@ -20,6 +20,7 @@ mod settings;
 mod since;
 mod status;
 mod tail;
+mod terminal;
 
 use std::process::ExitCode;
 

@@ -13,6 +13,7 @@ use service::health::State;
 use crate::exit::Unavailable;
 use crate::life;
 use crate::print::{output, raw, say};
+use crate::terminal::AlternateScreen;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -98,21 +99,5 @@ async fn watch(client: &Client) -> anyhow::Result<i32> {
         } else {
             say(text)?;
         }
-    }
-}
-
-struct AlternateScreen;
-
-impl AlternateScreen {
-    fn enter() -> anyhow::Result<Self> {
-        raw(b"\x1b[?1049h\x1b[?25l")?;
-        Ok(Self)
-    }
-}
-
-impl Drop for AlternateScreen {
-    fn drop(&mut self) {
-        // Nobody can be told any more.
-        let _ = raw(b"\x1b[?25h\x1b[?1049l");
     }
 }

@@ -4,7 +4,7 @@ mod newest;
 mod record;
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::ops::ControlFlow;
 
 use anyhow::{Context, anyhow};
@@ -15,7 +15,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::exit::Unavailable;
 use crate::print::{complain, json, written};
-use crate::{life, settings, since};
+use crate::{life, settings, since, terminal};
 use record::Record;
 
 const EXAMPLES: &str = "\
@@ -99,7 +99,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
     telemetry::init_with(LevelFilter::OFF);
     let settings = settings::of_consumer(None)?;
     let stop = life::stop();
-    let columns = if arguments.whole { None } else { columns() };
+    let columns = if arguments.whole { None } else { terminal::size().map(|size| size.columns) };
     let shown = tokio::task::spawn_blocking(move || {
         show(&settings.kafka, &arguments, &mut Screen { out: std::io::stdout(), columns })
     });
@@ -108,13 +108,6 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
         () = stop.cancelled() => Ok(()),
     };
     shown.map(|()| 0)
-}
-
-// The width of the terminal; none where the lines go elsewhere.
-fn columns() -> Option<usize> {
-    let out = std::io::stdout();
-    let size = out.is_terminal().then(|| rustix::termios::tcgetwinsize(out))?.ok()?;
-    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
 // Where lines go.
