@@ -6,6 +6,9 @@ use serde::Deserialize;
 
 use crate::{Snapshot, http};
 
+/// Characters of a refusal that are passed on.
+const SAID_CHARS_MAX: usize = 300;
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -47,7 +50,7 @@ impl Client {
     pub async fn snapshot(&self) -> Result<Snapshot, ClientError> {
         let (status, text) = self.ask(Method::GET, "/api/snapshot", None).await?;
         if status != StatusCode::OK {
-            return Err(ClientError::Refused(format!("{} answers {status}: {}", self.url, text.trim())));
+            return Err(ClientError::Refused(format!("{} answers {status}: {}", self.url, beginning(&text))));
         }
         let odd = |odd| self.unavailable(format!("its answer is not a snapshot of ours: {odd}"));
         serde_json::from_str(&text).map_err(odd)
@@ -69,7 +72,7 @@ impl Client {
             return Ok(());
         }
         let said = serde_json::from_str::<Refusal>(&text).map_or(text, |refusal| refusal.error);
-        Err(ClientError::Refused(format!("{what} {service}: {said}")))
+        Err(ClientError::Refused(format!("{what} {service}: {}", beginning(&said))))
     }
 
     async fn ask(
@@ -86,4 +89,9 @@ impl Client {
     fn unavailable(&self, why: String) -> ClientError {
         ClientError::Unavailable { url: self.url.clone(), why }
     }
+}
+
+// A stranger's answer may be a whole page.
+fn beginning(text: &str) -> String {
+    text.trim().chars().take(SAID_CHARS_MAX).collect()
 }
