@@ -12,7 +12,7 @@ use service::health::State;
 
 use crate::exit::Unavailable;
 use crate::life;
-use crate::print::{output, raw, say};
+use crate::print::{output, raw, safe, say};
 use crate::terminal::AlternateScreen;
 
 const EXAMPLES: &str = "\
@@ -31,6 +31,8 @@ Exit codes:
 
 Asks the dashboard, at dashboard.url (TRIBUTARY__DASHBOARD__URL), http://127.0.0.1:9000 unless set.";
 
+/// Bytes of an error that are shown.
+const ERROR_BYTES_MAX: usize = 300;
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Arguments of `tributary status`.
@@ -61,7 +63,12 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
 }
 
 fn away(error: &ClientError) -> anyhow::Error {
-    Unavailable(format!("{error}; is it up? tributary doctor looks at everything by itself")).into()
+    Unavailable(format!("{}; is it up? tributary doctor looks at everything by itself", said(error))).into()
+}
+
+// Whoever answers there may be a stranger.
+fn said(error: &ClientError) -> String {
+    safe(&error.to_string(), ERROR_BYTES_MAX)
 }
 
 fn code(snapshot: &Snapshot) -> i32 {
@@ -91,7 +98,7 @@ async fn watch(client: &Client) -> anyhow::Result<i32> {
         // A dashboard that is away for a while is no reason to end.
         let text = match asked {
             Ok(snapshot) => screen::text(&snapshot, has_colours()),
-            Err(error) => format!("{error}\n"),
+            Err(error) => format!("{}\n", said(&error)),
         };
         if terminal {
             // From the top; each line's rest and all below it is cleared, so that nothing flickers.
@@ -99,5 +106,17 @@ async fn watch(client: &Client) -> anyhow::Result<i32> {
         } else {
             say(text)?;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stranger_at_the_address_of_the_dashboard_steers_no_terminal() {
+        let page = format!("\x1b[2J<html>\n{}", "x".repeat(1_000));
+        let shown = away(&ClientError::Refused(page)).to_string();
+        assert!(shown.starts_with("\\u{1b}[2J<html>\\nxxx") && shown.len() < 400, "{shown}");
     }
 }

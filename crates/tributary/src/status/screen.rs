@@ -78,7 +78,7 @@ fn stream_line(text: &mut String, stream: &Stream) {
         or(ms.map(|ms| if ms < 10_000.0 { format!("{ms:.0} ms") } else { format!("{:.0} s", ms / 1_000.0) }))
     };
     let age = stream.newest_row_age_s.map(|age| if age < 10.0 { format!("{age:.1} s") } else { span(age) });
-    let origin = stream.origin.as_deref().unwrap_or("-");
+    let origin = safe(stream.origin.as_deref().unwrap_or("-"), 40);
     line(
         text,
         format_args!(
@@ -143,7 +143,7 @@ mod tests {
             producer: None,
             topic: "weather".to_owned(),
             tables: Vec::new(),
-            origin: Some("live".to_owned()),
+            origin: Some("live\x07".to_owned()),
             published_per_s: Some(12.34),
             stored_per_s: None,
             published: Some(1_234_567),
@@ -168,10 +168,10 @@ mod tests {
         assert!(text.starts_with("2027-01-15 08:00:00Z  1 service, 1 of them not working"), "{text}");
         assert!(text.contains("kafka         broken        2 min  no answer \\u{1b}[2J"), "{text}");
         let stream = text.lines().find(|line| line.starts_with("weather")).unwrap();
-        for word in ["live", "12.3/s", "1,234,567", "0.8 s", "11 ms", "12 s"] {
+        for word in ["live\\u{7}", "12.3/s", "1,234,567", "0.8 s", "11 ms", "12 s"] {
             assert!(stream.contains(word), "{word}: {stream}");
         }
-        assert!(!text.contains('\x1b'));
+        assert!(!text.contains(['\x1b', '\x07']));
     }
 
     #[test]
