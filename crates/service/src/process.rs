@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::config::{self, ConfigError};
+use crate::words::lines;
 use crate::{Health, http, shutdown, telemetry};
 
 /// As often as services sum up what they have done.
@@ -93,7 +94,7 @@ where
         let settings: T = config::load()?;
         if asked == Some("health") {
             // `println!` and `eprintln!` would panic where nobody reads any more.
-            let _ = writeln!(io::stdout(), "{}", http::check(settings.http().bind).await?);
+            let _ = writeln!(io::stdout(), "{}", lines(&http::check(settings.http().bind).await?));
             return Ok(());
         }
         let command = commands.iter().map(|command| command.name).find(|known| Some(*known) == asked);
@@ -103,7 +104,7 @@ where
         Ok(()) => 0,
         // A failed health check is an answer, not a fault of this process.
         Err(error) if asked == Some("health") => {
-            let _ = writeln!(io::stderr(), "{error:#}");
+            let _ = writeln!(io::stderr(), "{}", lines(&format!("{error:#}")));
             1
         }
         Err(error) => {

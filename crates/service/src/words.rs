@@ -18,6 +18,15 @@ pub fn steers(c: char) -> bool {
         )
 }
 
+/// Words of several lines -> the same lines, in which none of these characters stands.
+pub fn lines(words: &str) -> String {
+    let mut lines = String::with_capacity(words.len());
+    for c in words.chars() {
+        if steers(c) && c != '\n' { lines.extend(c.escape_default()) } else { lines.push(c) }
+    }
+    lines
+}
+
 /// JSON on one line -> the same JSON, in which none of these characters stands: they can only be in its strings. The line
 /// feed behind an object stays.
 pub fn in_json(json: &str) -> String {
@@ -38,6 +47,14 @@ pub fn in_json(json: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_stay_lines_and_nothing_else_that_steers() {
+        assert_eq!(
+            lines("routes/a.toml:1: no\nroutes/b.toml:2: \x1b[2J\u{9b}\r"),
+            "routes/a.toml:1: no\nroutes/b.toml:2: \\u{1b}[2J\\u{9b}\\r"
+        );
+    }
 
     #[test]
     fn an_object_has_no_such_character_either_and_is_the_same_object() {

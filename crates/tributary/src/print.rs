@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Write as _};
 
 use anyhow::Context;
 use serde::Serialize;
-use service::words::{in_json, steers};
+use service::words::{in_json, lines, steers};
 
 /// Nobody reads standard output any more, as behind `| head`: no fault, and an end of the command.
 #[derive(Debug, thiserror::Error)]
@@ -110,14 +110,6 @@ pub(crate) fn complain(error: &str) {
     aside(&format!("error: {}\n", lines(error)));
 }
 
-fn lines(words: &str) -> String {
-    let mut safe = String::new();
-    for c in words.chars() {
-        if c == '\n' { safe.push(c) } else { push(&mut safe, c) }
-    }
-    safe
-}
-
 fn push(safe: &mut String, c: char) {
     if steers(c) {
         safe.extend(c.escape_default());
@@ -135,14 +127,6 @@ mod tests {
         let hostile = "red \x1b[31m, bell \x07, next\nline, turned \u{202e}, \u{9b}2J";
         let shown = safe(hostile, 1_000);
         assert_eq!(shown, r"red \u{1b}[31m, bell \u{7}, next\nline, turned \u{202e}, \u{9b}2J");
-    }
-
-    #[test]
-    fn an_error_keeps_its_lines_and_nothing_else_that_steers() {
-        assert_eq!(
-            lines("routes/a.toml:1: no\nroutes/b.toml:2: \x1b[2J\u{9b}\r"),
-            "routes/a.toml:1: no\nroutes/b.toml:2: \\u{1b}[2J\\u{9b}\\r"
-        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use consumer::check::{Finding, Report, RouteReport, Sample, Server, Spread, Thresholds};
 use serde::Serialize;
+use service::words::lines;
 
 use crate::print::{counted, line, safe};
 
@@ -27,7 +28,7 @@ impl<'a> Json<'a> {
     }
 }
 
-/// The whole report.
+/// The whole report. Files, servers and messages have their words in it: none of them steers the terminal.
 pub(super) fn text(report: &Report) -> String {
     let mut text = String::new();
     server(&mut text, "cassandra", &report.cassandra);
@@ -46,7 +47,7 @@ pub(super) fn text(report: &Report) -> String {
             counted(report.routes.len(), "readable route")
         ),
     );
-    text
+    lines(&text)
 }
 
 fn server(text: &mut String, name: &str, server: &Server) {
@@ -234,6 +235,18 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part:?} is not in:\n{text}");
         }
+    }
+
+    #[test]
+    fn words_of_servers_and_names_of_columns_steer_no_terminal() {
+        let mut report = report();
+        report.kafka.error = Some("\x1b[2J".to_owned());
+        report.errors.push(Finding::general("column \x07 is\nno more".to_owned()));
+        let sample = report.routes[0].topics[0].sample.as_mut().unwrap();
+        sample.null_columns.insert("\u{9b}2J".to_owned(), 9);
+        let text = text(&report);
+        assert!(!text.contains(['\x1b', '\x07', '\u{9b}']), "{text}");
+        assert!(text.contains("\\u{1b}[2J") && text.contains("column \\u{7} is\nno more"), "{text}");
     }
 
     #[test]
