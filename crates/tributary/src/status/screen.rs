@@ -33,7 +33,7 @@ pub(super) fn text(snapshot: &Snapshot, colours: bool) -> String {
             "stored",
             "messages",
             "waiting",
-            "durable",
+            "unsafe",
             "newest",
             "p50",
             "p99",
@@ -46,7 +46,8 @@ pub(super) fn text(snapshot: &Snapshot, colours: bool) -> String {
     line(
         &mut text,
         format_args!(
-            "\nwaiting: not in the table yet; durable: not safe there yet; p50, p99: from published to stored"
+            "\nwaiting: without a row yet; unsafe: not durable in Cassandra yet, the waiting ones included; p50, p99: from \
+             published to stored"
         ),
     );
     text
@@ -168,6 +169,8 @@ mod tests {
         assert!(text.starts_with("2027-01-15 08:00:00Z  1 service, 1 of them not working"), "{text}");
         assert!(text.contains("kafka         broken        2 min  no answer \\u{1b}[2J"), "{text}");
         let stream = text.lines().find(|line| line.starts_with("weather")).unwrap();
+        let heading = text.lines().find(|line| line.starts_with("stream")).unwrap();
+        assert!(heading.contains("waiting   unsafe") && text.contains("the waiting ones included"), "{text}");
         for word in ["live\\u{7}", "12.3/s", "1,234,567", "0.8 s", "11 ms", "12 s"] {
             assert!(stream.contains(word), "{word}: {stream}");
         }
