@@ -13,7 +13,7 @@ use service::health::State;
 use crate::exit::Unavailable;
 use crate::life;
 use crate::print::{output, raw, safe, say};
-use crate::terminal::AlternateScreen;
+use crate::terminal::{self, AlternateScreen};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,7 +58,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
         return watch(&client).await;
     }
     let snapshot = client.snapshot().await.map_err(|error| away(&error))?;
-    output(&screen::text(&snapshot, has_colours()), arguments.json, &snapshot)?;
+    output(&screen::text(&snapshot, has_colours(), None), arguments.json, &snapshot)?;
     Ok(code(&snapshot))
 }
 
@@ -82,8 +82,8 @@ fn has_colours() -> bool {
 // On a screen of its own, where there is a terminal: what was on it before comes back at the end.
 async fn watch(client: &Client) -> anyhow::Result<i32> {
     let stop = life::stop();
-    let terminal = stdout().is_terminal();
-    let _screen = terminal.then(AlternateScreen::enter).transpose()?;
+    let is_terminal = stdout().is_terminal();
+    let _screen = is_terminal.then(AlternateScreen::enter).transpose()?;
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -97,12 +97,15 @@ async fn watch(client: &Client) -> anyhow::Result<i32> {
         };
         // A dashboard that is away for a while is no reason to end.
         let text = match asked {
-            Ok(snapshot) => screen::text(&snapshot, has_colours()),
+            // Asked for each time: it may have been given another size.
+            Ok(snapshot) => screen::text(&snapshot, has_colours(), terminal::size()),
             Err(error) => format!("{}\n", said(&error)),
         };
-        if terminal {
-            // From the top; each line's rest and all below it is cleared, so that nothing flickers.
-            raw(format!("\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n")).as_bytes())?;
+        if is_terminal {
+            // From the top; each line's rest and all below it is cleared, so that nothing flickers. A line feed behind the last
+            // row would move the first one out.
+            let text = text.trim_end().replace('\n', "\x1b[K\n");
+            raw(format!("\x1b[H{text}\x1b[K\x1b[J").as_bytes())?;
         } else {
             say(text)?;
         }

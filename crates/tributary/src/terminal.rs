@@ -10,6 +10,9 @@ use crate::print::raw;
 const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l";
 const LEAVE: &[u8] = b"\x1b[?25h\x1b[?1049l";
 
+/// What ends something that was cut.
+const CUT: char = '…';
+
 static IS_ENTERED: AtomicBool = AtomicBool::new(false);
 
 /// Columns and rows.
@@ -25,6 +28,21 @@ pub(crate) fn size() -> Option<Size> {
     let size = out.is_terminal().then(|| rustix::termios::tcgetwinsize(out))?.ok()?;
     let (columns, rows) = (usize::from(size.ws_col), usize::from(size.ws_row));
     (columns > 0 && rows > 0).then_some(Size { columns, rows })
+}
+
+/// Cut to columns. What may be wide is counted as wide, so that a line is rather too short than too long.
+pub(crate) fn fit(text: &str, columns: usize) -> String {
+    let width = |c: char| if c < '\u{1100}' || c == CUT { 1 } else { 2 };
+    if text.chars().map(width).sum::<usize>() <= columns {
+        return text.to_owned();
+    }
+    let mut left = columns.saturating_sub(1);
+    let kept = text.chars().take_while(|c| {
+        let fits = width(*c) <= left;
+        left = left.saturating_sub(width(*c));
+        fits
+    });
+    kept.chain(std::iter::once(CUT)).collect()
 }
 
 /// What was on the terminal before comes back when this is dropped, or by [`restore`].

@@ -1,77 +1,99 @@
 //! A snapshot -> what a person reads: who works, what flows, what waits.
 
+use std::cmp::Reverse;
+
 use chrono::{DateTime, Utc};
 use dashboard::{ServiceState, Snapshot, Stream};
 use service::health::State;
 
 use crate::print::{counted, grouped, line, safe};
+use crate::terminal::{Size, fit};
 
 /// Bytes of a reason that are shown.
 const REASON_BYTES_MAX: usize = 200;
 
-/// One screen.
-pub(super) fn text(snapshot: &Snapshot, colours: bool) -> String {
+/// One screen; with a size, no more than fits on it: then what is in trouble comes first.
+pub(super) fn text(snapshot: &Snapshot, colours: bool, size: Option<Size>) -> String {
+    let Some(Size { columns, rows }) = size else {
+        return whole(snapshot, colours, usize::MAX, false);
+    };
+    let text = whole(snapshot, colours, columns, false);
+    if text.lines().count() <= rows {
+        return text;
+    }
+    let text = whole(snapshot, colours, columns, true);
+    let kept = rows.saturating_sub(1);
+    let more = format!("... {}", counted(text.lines().count() - kept, "more line"));
+    text.lines().take(kept).chain([more.as_str()]).map(|line| format!("{line}\n")).collect()
+}
+
+fn whole(snapshot: &Snapshot, colours: bool, columns: usize, troubled_first: bool) -> String {
     let mut text = String::new();
+    let mut say = |words: &str| line(&mut text, format_args!("{}", fit(words, columns)));
     let broken = snapshot.services.iter().filter(|service| service.state == State::Red).count();
     let verdict = match broken {
         0 => "all work".to_owned(),
         broken => format!("{broken} of them not working"),
     };
     let services = counted(snapshot.services.len(), "service");
-    line(&mut text, format_args!("{}  {services}, {verdict}\n", snapshot.at.format("%Y-%m-%d %H:%M:%SZ")));
-    line(&mut text, format_args!("{:<14}{:<10}{:>9}  ", "service", "state", "for"));
-    for service in &snapshot.services {
-        service_line(&mut text, service, snapshot.at, colours);
+    say(&format!("{}  {services}, {verdict}", snapshot.at.format("%Y-%m-%d %H:%M:%SZ")));
+    say("");
+    say(&format!("{:<14}{:<10}{:>9}", "service", "state", "for"));
+    let mut listed: Vec<&ServiceState> = snapshot.services.iter().collect();
+    if troubled_first {
+        listed.sort_by_key(|service| Reverse(service.state));
     }
-    line(
-        &mut text,
-        format_args!(
-            "\n{:<14}{:<10}{:>10}{:>10}{:>13}{:>9}{:>9}{:>8}{:>10}{:>10}{:>7}",
-            "stream",
-            "data",
-            "published",
-            "stored",
-            "messages",
-            "waiting",
-            "unsafe",
-            "newest",
-            "p50",
-            "p99",
-            "dead"
-        ),
-    );
+    for service in listed {
+        line(&mut text, format_args!("{}", service_line(service, snapshot.at, colours, columns)));
+    }
+    let mut say = |words: &str| line(&mut text, format_args!("{}", fit(words, columns)));
+    say("");
+    say(&format!(
+        "{:<14}{:<10}{:>10}{:>10}{:>13}{:>9}{:>9}{:>8}{:>10}{:>10}{:>7}",
+        "stream",
+        "data",
+        "published",
+        "stored",
+        "messages",
+        "waiting",
+        "unsafe",
+        "newest",
+        "p50",
+        "p99",
+        "dead"
+    ));
     for stream in &snapshot.streams {
-        stream_line(&mut text, stream);
+        say(&stream_line(stream));
     }
-    line(
-        &mut text,
-        format_args!(
-            "\nwaiting: without a row yet; unsafe: not durable in Cassandra yet, the waiting ones included; p50, p99: from \
-             published to stored"
-        ),
-    );
+    say("");
+    say("waiting: without a row yet; p50, p99: from published to stored");
+    say("unsafe: not durable in Cassandra yet, the waiting ones included");
     text
 }
 
-fn service_line(text: &mut String, service: &ServiceState, now: DateTime<Utc>, colours: bool) {
+fn service_line(service: &ServiceState, now: DateTime<Utc>, colours: bool, columns: usize) -> String {
     let (word, colour) = match service.state {
         _ if service.paused => ("paused", "33"),
         State::Green => ("working", "32"),
         State::Yellow => ("remark", "33"),
         State::Red => ("broken", "31"),
     };
-    let padded = format!("{word:<10}");
-    let word = if colours { format!("\x1b[{colour}m{padded}\x1b[0m") } else { padded };
     let name = match service.instances {
         0 | 1 => safe(&service.name, 40),
         instances => format!("{} x{instances}", safe(&service.name, 40)),
     };
     let since = span((now - service.since).as_seconds_f64());
     let reason = safe(&service.reason, REASON_BYTES_MAX);
-    line(text, format_args!("{name:<14}{word}{since:>9}  {reason}"));
+    let name = format!("{name:<14}");
+    let line = fit(&format!("{name}{word:<10}{since:>9}  {reason}"), columns);
+    // Behind the cut, which counts what is seen.
+    match line.strip_prefix(&name).and_then(|rest| rest.strip_prefix(word)) {
+        Some(rest) if colours => format!("{name}\x1b[{colour}m{word}\x1b[0m{rest}"),
+        _ => line,
+    }
 }
 
-fn stream_line(text: &mut String, stream: &Stream) {
+fn stream_line(stream: &Stream) -> String {
     let or = |known: Option<String>| known.unwrap_or_else(|| "-".to_owned());
     let rate = |rate: Option<f64>| or(rate.map(per_s));
     let whole = |count: Option<u64>| or(count.map(grouped));
@@ -80,23 +102,20 @@ fn stream_line(text: &mut String, stream: &Stream) {
     };
     let age = stream.newest_row_age_s.map(|age| if age < 10.0 { format!("{age:.1} s") } else { span(age) });
     let origin = safe(stream.origin.as_deref().unwrap_or("-"), 40);
-    line(
-        text,
-        format_args!(
-            "{:<14}{:<10}{:>10}{:>10}{:>13}{:>9}{:>9}{:>8}{:>10}{:>10}{:>7}",
-            safe(&stream.name, 40),
-            origin,
-            rate(stream.published_per_s),
-            rate(stream.stored_per_s),
-            whole(stream.published),
-            whole(stream.lag_written),
-            whole(stream.lag_durable),
-            or(age),
-            ms(stream.latency_p50_ms),
-            ms(stream.latency_p99_ms),
-            whole(stream.dead_lettered),
-        ),
-    );
+    format!(
+        "{:<14}{:<10}{:>10}{:>10}{:>13}{:>9}{:>9}{:>8}{:>10}{:>10}{:>7}",
+        safe(&stream.name, 40),
+        origin,
+        rate(stream.published_per_s),
+        rate(stream.stored_per_s),
+        whole(stream.published),
+        whole(stream.lag_written),
+        whole(stream.lag_durable),
+        or(age),
+        ms(stream.latency_p50_ms),
+        ms(stream.latency_p99_ms),
+        whole(stream.dead_lettered),
+    )
 }
 
 fn per_s(rate: f64) -> String {
@@ -165,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_screen_tells_who_is_broken_and_what_flows_and_obeys_nobody() {
-        let text = text(&snapshot(), false);
+        let text = text(&snapshot(), false, None);
         assert!(text.starts_with("2027-01-15 08:00:00Z  1 service, 1 of them not working"), "{text}");
         assert!(text.contains("kafka         broken        2 min  no answer \\u{1b}[2J"), "{text}");
         let stream = text.lines().find(|line| line.starts_with("weather")).unwrap();
@@ -179,7 +198,26 @@ mod tests {
 
     #[test]
     fn colours_are_there_when_asked_for() {
-        assert!(text(&snapshot(), true).contains("\x1b[31mbroken"));
+        assert!(text(&snapshot(), true, None).contains("\x1b[31mbroken"));
+    }
+
+    #[test]
+    fn a_screen_that_does_not_fit_is_cut_and_keeps_the_verdict_and_who_is_in_trouble() {
+        let mut snapshot = snapshot();
+        for number in 0..20 {
+            let name = format!("well-{number}");
+            let well = ServiceState { name, state: State::Green, ..snapshot.services[0].clone() };
+            snapshot.services.insert(0, well);
+        }
+        let shown = text(&snapshot, false, Some(Size { columns: 40, rows: 10 }));
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!((lines.len(), lines[9]), (10, "... 21 more lines"), "{shown}");
+        assert!(lines.iter().all(|line| line.chars().count() <= 40), "{shown}");
+        assert!(lines[0].contains("21 services") && lines[3].starts_with("kafka         broken"), "{shown}");
+        assert!(lines[4].starts_with("well-19"), "the others in their order: {shown}");
+        let coloured = text(&snapshot, true, Some(Size { columns: 40, rows: 100 }));
+        assert!(coloured.contains("\x1b[31mbroken\x1b[0m        2 min  no a…\n"), "{coloured}");
+        assert!(coloured.lines().nth(3).unwrap().starts_with("well-19"), "{coloured}");
     }
 
     #[test]

@@ -8,11 +8,10 @@ use serde::Serialize;
 use service::kafka;
 
 use crate::print::safe;
+use crate::terminal::fit;
 
 /// Columns of a key where lines are cut: the value is what they are for.
 const KEY_COLUMNS: usize = 40;
-/// What ends something that was cut.
-const CUT: char = '…';
 
 /// A message, copied.
 #[derive(Debug, Clone, Default)]
@@ -106,21 +105,6 @@ fn shown(bytes: Option<&[u8]>, none: &str, columns: Option<usize>) -> String {
         Some(columns) => fit(&safe(&text, 4 * columns), columns),
         None => safe(&text, usize::MAX),
     }
-}
-
-// Cut to columns. What may be wide is counted as wide, so that a line is rather too short than too long.
-fn fit(text: &str, columns: usize) -> String {
-    let width = |c: char| if c < '\u{1100}' || c == CUT { 1 } else { 2 };
-    if text.chars().map(width).sum::<usize>() <= columns {
-        return text.to_owned();
-    }
-    let mut left = columns.saturating_sub(1);
-    let kept = text.chars().take_while(|c| {
-        let fits = width(*c) <= left;
-        left = left.saturating_sub(width(*c));
-        fits
-    });
-    kept.chain(std::iter::once(CUT)).collect()
 }
 
 fn text_or_base64(bytes: Option<&[u8]>) -> (Option<&str>, Option<String>) {
