@@ -14,7 +14,7 @@ use service::{kafka, telemetry};
 use tracing::level_filters::LevelFilter;
 
 use crate::exit::Unavailable;
-use crate::print::{complain, json, written};
+use crate::print::{aside, complain, json, written};
 use crate::{life, settings, since, terminal};
 use record::Record;
 
@@ -110,6 +110,12 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
     shown.map(|()| 0)
 }
 
+impl Arguments {
+    fn wants(&self, record: &Record) -> bool {
+        self.search.as_deref().is_none_or(|text| record.has(text))
+    }
+}
+
 // Where lines go.
 struct Screen<W> {
     out: W,
@@ -118,7 +124,7 @@ struct Screen<W> {
 
 impl<W: Write> Screen<W> {
     fn show(&mut self, record: &Record, arguments: &Arguments) -> anyhow::Result<()> {
-        if !arguments.search.as_deref().is_none_or(|text| record.has(text)) {
+        if !arguments.wants(record) {
             return Ok(());
         }
         let line = if arguments.json { json(&record.json())? } else { record.line(self.columns) };
@@ -142,7 +148,14 @@ fn show(
         Some(from) => begin(&topics, topic, from, &held)?,
         None => {
             let count = arguments.last.unwrap_or(if arguments.search.is_some() { 1_000 } else { 10 });
-            for record in newest::of(&topics, topic, &held, count).map_err(Unavailable::from)? {
+            let wanted = |record: &Record| arguments.wants(record);
+            let newest = newest::of(&topics, topic, &held, count, wanted);
+            let (records, is_cut) = newest.map_err(Unavailable::from)?;
+            if is_cut {
+                let mib = newest::BYTES_MAX >> 20;
+                aside(&format!("fewer messages than asked for: together they have more than {mib} MiB\n"));
+            }
+            for record in records {
                 screen.show(&record, arguments)?;
             }
             held.iter().map(|(number, range)| (*number, range.end)).collect()

@@ -55,6 +55,15 @@ impl Record {
         }
     }
 
+    /// Bytes of key, value and headers, and the place itself.
+    pub(super) fn size(&self) -> usize {
+        let long = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        let header =
+            |(name, value): &(String, Option<String>)| name.len() + value.as_ref().map_or(0, String::len);
+        let headers: usize = self.headers.iter().map(header).sum();
+        size_of::<Self>() + self.topic.len() + long(&self.key) + long(&self.value) + headers
+    }
+
     /// Whether the key or the value has this text.
     pub(super) fn has(&self, text: &str) -> bool {
         let bytes = [&self.key, &self.value];
