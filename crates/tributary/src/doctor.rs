@@ -6,6 +6,7 @@
 mod address;
 mod cassandra;
 mod clocks;
+mod dashboard;
 mod finding;
 mod kafka;
 mod machine;
@@ -96,15 +97,16 @@ async fn examine(routes: Option<PathBuf>) -> Vec<Finding> {
 
 async fn examine_servers(usable: &Usable) -> Vec<Finding> {
     let deadline = Instant::now() + SERVERS_LIMIT;
-    let Usable { kafka, cassandra, consumer } = usable;
+    let Usable { kafka, cassandra, consumer, dashboard } = usable;
     let tables = consumer.as_ref().is_none_or(|consumer| consumer.sink == Sink::Cassandra);
     let brokers = kafka.as_ref().map_or("", |kafka| &kafka.brokers);
     let cassandra = cassandra.as_ref().filter(|_| tables);
-    let nodes = cassandra.map_or("", |cassandra| &cassandra.contact_points);
-    let (kafka, cassandra, ports) = tokio::join!(
+    let url = dashboard.as_deref().unwrap_or_default();
+    let (kafka, cassandra, dashboard, ports) = tokio::join!(
         kafka::observe(kafka.as_ref()),
         cassandra::observe(cassandra),
-        ports::observe(ports::of(brokers, nodes))
+        dashboard::observe(url),
+        ports::observe(ports::of(brokers, url))
     );
     let unusable = "its settings cannot be used";
     let mut findings = match &kafka {
@@ -117,7 +119,12 @@ async fn examine_servers(usable: &Usable) -> Vec<Finding> {
         None => vec![Finding::not_checked("cassandra", "consumer.sink is csv: rows go into files")],
     });
     findings.extend(examine_routes(usable, kafka.as_ref(), cassandra.as_ref(), deadline).await);
-    findings.extend(ports.iter().map(|(port, reach)| ports::judge(*port, reach)));
+    findings.extend(match url {
+        "" => vec![Finding::not_checked("dashboard", unusable)],
+        _ => dashboard.judge(),
+    });
+    let ports = ports.iter().filter(|(port, _)| !(port.is_of_the_dashboard() && dashboard.answers()));
+    findings.extend(ports.map(|(port, reach)| ports::judge(*port, reach)));
     // Closing a client can hang while its broker is away: nobody waits for it.
     std::thread::spawn(move || drop(kafka));
     findings

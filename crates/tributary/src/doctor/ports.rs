@@ -14,12 +14,10 @@ pub(super) struct Port {
     moved_by: &'static str,
 }
 
-const KAFKA: [Port; 2] = [
-    Port { number: 9092, of: "kafka", question: Question::Kafka, moved_by: "KAFKA_PORT in .env" },
-    Port { number: 29092, of: "kafka", question: Question::Kafka, moved_by: "KAFKA_ALT_PORT in .env" },
-];
-const CASSANDRA: Port =
-    Port { number: 9042, of: "cassandra", question: Question::Cql, moved_by: "CASSANDRA_PORT in .env" };
+const KAFKA_PORT: u16 = 9092;
+/// The second one of the container, under the other usual number.
+const KAFKA_ALT: Port =
+    Port { number: 29092, of: "kafka", question: Question::Kafka, moved_by: "KAFKA_ALT_PORT in .env" };
 const DASHBOARD: Port = Port {
     number: 9000,
     of: "the dashboard",
@@ -29,23 +27,27 @@ const DASHBOARD: Port = Port {
 /// What our page has in it, and no other does.
 const OUR_PAGE: &str = "tributary";
 
-/// Which ports matter: those of servers that the settings seek on this machine, but for the addresses that are looked at anyway.
-pub(super) fn of(brokers: &str, contact_points: &str) -> Vec<Port> {
-    let sought =
-        |list: &str| Address::all(list, 0).into_iter().flatten().filter(Address::is_here).collect::<Vec<_>>();
-    let (brokers, nodes) = (sought(brokers), sought(contact_points));
+impl Port {
+    pub(super) fn is_of_the_dashboard(&self) -> bool {
+        self.of == DASHBOARD.of
+    }
+}
+
+/// Which ports matter: of those that the settings seek on this machine, the ones that nobody else looks at. Whoever has moved
+/// a server has moved its port.
+pub(super) fn of(brokers: &str, dashboard: &str) -> Vec<Port> {
+    let here = |list: &str| {
+        let addresses = Address::all(list, 80).into_iter().flatten().filter(Address::is_here);
+        addresses.map(|address| address.port()).collect::<Vec<_>>()
+    };
     let mut ports = Vec::new();
-    if !brokers.is_empty() {
-        ports.extend(KAFKA);
+    let brokers = here(brokers);
+    if brokers.contains(&KAFKA_PORT) && !brokers.contains(&KAFKA_ALT.number) {
+        ports.push(KAFKA_ALT);
     }
-    if !nodes.is_empty() {
-        ports.push(CASSANDRA);
-    }
-    if !ports.is_empty() {
-        ports.push(DASHBOARD);
-    }
-    let looked_at = |port: &Port| brokers.iter().chain(&nodes).any(|address| address.port() == port.number);
-    ports.retain(|port| !looked_at(port));
+    // Of a URL.
+    let dashboard = dashboard.trim_end_matches('/');
+    ports.extend(here(dashboard).into_iter().map(|number| Port { number, ..DASHBOARD }));
     ports
 }
 
@@ -73,7 +75,6 @@ pub(super) fn judge(port: Port, reach: &Reach) -> Finding {
     };
     let who = match peer {
         Peer::Kafka(_) if question == Question::Kafka => return Finding::ok(what, "kafka has it"),
-        Peer::Cql if question == Question::Cql => return Finding::ok(what, "cassandra has it"),
         Peer::Http(page) if question == Question::Http && page.to_lowercase().contains(OUR_PAGE) => {
             return Finding::ok(what, "the dashboard has it");
         }
@@ -100,20 +101,19 @@ mod tests {
 
     #[test]
     fn ports_matter_where_servers_are_sought_on_this_machine() {
-        let numbers = |brokers: &str, nodes: &str| {
-            of(brokers, nodes).iter().map(|port| port.number).collect::<Vec<_>>()
+        let numbers = |brokers: &str, dashboard: &str| {
+            of(brokers, dashboard).iter().map(|port| port.number).collect::<Vec<_>>()
         };
-        assert_eq!(numbers("kafka:19092", "cassandra:9042"), [0_u16; 0]);
-        assert_eq!(numbers("localhost:9092", "cassandra:9042"), [29092, 9000]);
-        assert_eq!(numbers("localhost:9093", "127.0.0.1:9042"), [9092, 29092, 9000]);
-        assert_eq!(numbers("kafka:9092", "localhost:9999"), [9042, 9000]);
+        assert_eq!(numbers("kafka:19092", "http://dashboard:9000"), [0_u16; 0]);
+        assert_eq!(numbers("localhost:9092", "http://127.0.0.1:9000"), [29092, 9000]);
+        assert_eq!(numbers("localhost:29092,localhost:9092", "http://localhost:9100/"), [9100]);
+        assert_eq!(numbers("localhost:9093", ""), [0_u16; 0], "it was moved, and so was its other port");
     }
 
     #[test]
     fn whoever_else_has_a_port_is_named() {
         let state = |port, peer| judge(port, &Reach::Answered(peer)).state;
-        assert_eq!(state(KAFKA[1], Peer::Kafka(vec![0])), State::Ok);
-        assert_eq!(state(CASSANDRA, Peer::Cql), State::Ok);
+        assert_eq!(state(KAFKA_ALT, Peer::Kafka(vec![0])), State::Ok);
         assert_eq!(
             state(DASHBOARD, Peer::Http("HTTP/1.1 200 OK\r\n\r\n<title>Tributary</title>".to_owned())),
             State::Ok
@@ -122,14 +122,17 @@ mod tests {
             judge(DASHBOARD, &Reach::NobodyListens),
             Finding::ok("port 9000 for the dashboard", "free")
         );
-        assert_eq!(state(CASSANDRA, Peer::Closed), State::NotChecked);
+        assert_eq!(state(KAFKA_ALT, Peer::Closed), State::NotChecked);
         let taken = judge(DASHBOARD, &Reach::Answered(Peer::Http("HTTP/1.1 200 OK\r\n\r\nminio".to_owned())));
         assert_eq!((taken.state, taken.what.as_str()), (State::Warning, "port 9000 for the dashboard"));
         assert!(
             taken.says.contains("another web server") && taken.remedy.contains("DASHBOARD_PORT"),
             "{taken:?}"
         );
-        let taken = judge(KAFKA[0], &Reach::Answered(Peer::Cql));
-        assert!(taken.says.contains("Cassandra has it") && taken.remedy.contains("KAFKA_PORT"), "{taken:?}");
+        let taken = judge(KAFKA_ALT, &Reach::Answered(Peer::Cql));
+        assert!(
+            taken.says.contains("Cassandra has it") && taken.remedy.contains("KAFKA_ALT_PORT"),
+            "{taken:?}"
+        );
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct Usable {
     pub(super) kafka: Option<kafka::Settings>,
     pub(super) cassandra: Option<Cassandra>,
     pub(super) consumer: Option<Consumer>,
+    /// Where the dashboard is sought.
+    pub(super) dashboard: Option<String>,
 }
 
 /// Reads all sections; `routes` takes the place of the folder that is configured.
@@ -41,8 +43,9 @@ pub(super) fn read(routes: Option<PathBuf>) -> (Usable, Vec<Finding>) {
     if let Err(error) = of_consumer("http") {
         told("settings [http]", &error);
     }
-    if let Err(error) = of_dashboard() {
-        told("settings [dashboard]", &error);
+    match of_dashboard() {
+        Ok(settings) => usable.dashboard = Some(settings.url),
+        Err(error) => told("settings [dashboard]", &error),
     }
     for dataset in REGISTRY {
         if let Err(error) = of_producer(dataset) {
@@ -59,9 +62,10 @@ fn of_consumer(section: &str) -> Result<consumer::Settings, ConfigError> {
     load_only(|name| name == section)
 }
 
-fn of_dashboard() -> Result<(), ConfigError> {
+fn of_dashboard() -> Result<dashboard::Dashboard, ConfigError> {
     let settings: dashboard::Settings = load_only(|name| name == "dashboard")?;
-    settings.dashboard.check()
+    settings.dashboard.check()?;
+    Ok(settings.dashboard)
 }
 
 fn of_producer(dataset: &datasets::Dataset) -> Result<(), ConfigError> {

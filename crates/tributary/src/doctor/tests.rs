@@ -13,6 +13,7 @@ fn usable(brokers: &str, contact_points: &str, routes: PathBuf) -> Usable {
         kafka: Some(settings.kafka),
         cassandra: Some(settings.cassandra),
         consumer: Some(settings.consumer),
+        dashboard: Some("http://127.0.0.1:1".to_owned()),
     }
 }
 
@@ -50,6 +51,8 @@ async fn servers_that_are_away_keep_nothing_else_from_being_told() {
     assert!(cassandra.state == State::Wrong && cassandra.says.contains("nobody listens"), "{cassandra:?}");
     let route = found(&findings, "route ");
     assert_eq!(route.state, State::Wrong, "it has no table: {route:?}");
+    let dashboard = found(&findings, "dashboard http://127.0.0.1:1");
+    assert!(dashboard.remedy.contains("docker compose up -d dashboard"), "{dashboard:?}");
     assert_eq!(found(&findings, "kafka client").state, State::NotChecked);
     assert_eq!(found(&findings, "topics of the routes").state, State::NotChecked);
 }
