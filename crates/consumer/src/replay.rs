@@ -29,7 +29,7 @@ use crate::route::Route;
 use crate::routes::{Misfit, Target, target_of, targets};
 use crate::rows::Rows;
 use crate::settings::Settings;
-use crate::store::{ConnectError, Store, WriteError};
+use crate::store::{ConnectError, Store, WriteError, commit_log};
 use proof::Proof;
 use window::{Outcome, Window};
 
@@ -88,6 +88,11 @@ impl Replay {
         let sender = DeadLetters::new(&settings.kafka, &settings.consumer.group, Health::default())
             .map_err(|error: KafkaError| Failed::Refused(error.to_string()))?;
         Ok(Self { settings: settings.clone(), routes: routes.into(), store, targets, sender })
+    }
+
+    /// Where the settings trust the server's commit log with more than it keeps, in words.
+    pub async fn warnings(&self) -> Vec<String> {
+        commit_log::warnings(&self.settings.consumer, &self.store.server_settings().await)
     }
 
     /// What today's routes make of a letter's `message`; `now_ms` is the wall clock. Nothing is written.

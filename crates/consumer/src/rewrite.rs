@@ -31,7 +31,7 @@ use crate::replay::proof::Proof;
 use crate::route::{self, Missing, Route, Ttl};
 use crate::routes::{Misfit, Target, changed};
 use crate::settings::Settings;
-use crate::store::{Store, WriteError};
+use crate::store::{Store, WriteError, commit_log};
 use crate::topic::{Ranges, Since, Topics, Unread};
 use flow::Flow;
 
@@ -136,6 +136,11 @@ impl Rewrite {
             },
             rate: options.rate,
         })
+    }
+
+    /// Where the settings trust the server's commit log with more than it keeps, in words.
+    pub async fn warnings(&self) -> Vec<String> {
+        commit_log::warnings(&self.settings.consumer, &self.store.server_settings().await)
     }
 
     /// Tables whose rows may come back if newer messages are left out: what deleted them, or ended their time to live, may

@@ -105,6 +105,13 @@ pub(crate) fn safe(words: &str, max: usize) -> String {
     safe
 }
 
+/// Prints what somebody should know before it is too late, and goes on.
+pub(crate) fn warn(warnings: &[String]) {
+    for warning in warnings {
+        aside(&format!("warning: {}\n", lines(warning)));
+    }
+}
+
 /// Prints why a command ends. The words may quote messages; lines stay lines.
 pub(crate) fn complain(error: &str) {
     aside(&format!("error: {}\n", lines(error)));

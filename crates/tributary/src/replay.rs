@@ -18,7 +18,7 @@ use crate::exit::Unavailable;
 use crate::print::{aside, output, safe};
 use crate::progress::ProgressLine;
 use crate::since::since;
-use crate::{life, settings};
+use crate::{life, print, settings};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -98,8 +98,11 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
         opened = Rewrite::open(&settings, &options) => opened.map_err(failed)?,
         () = stop.cancelled() => return Err(Unavailable("it was interrupted".to_owned()).into()),
     };
-    if options.until.is_some() && !arguments.dry_run {
-        warn(&rewrite.reviving());
+    if !arguments.dry_run {
+        print::warn(&rewrite.warnings().await);
+        if options.until.is_some() {
+            warn(&rewrite.reviving());
+        }
     }
     let (line, began) = (ProgressLine::new(), Instant::now());
     let tell = |progress: Progress| {

@@ -12,7 +12,7 @@ use service::Health;
 use super::{Change, causes, configured, failed};
 use crate::exit::Unavailable;
 use crate::print::{aside, counted, line, output, safe};
-use crate::{life, settings};
+use crate::{life, print, settings};
 
 /// Bytes of a reason that are shown.
 const REASON_BYTES_MAX: usize = 300;
@@ -40,6 +40,9 @@ pub(super) async fn replay(change: Change) -> anyhow::Result<i32> {
     let question = "replay them?";
     if !change.dry_run && !confirmed(&change, &letters, &select, question)? {
         return Ok(UNCONFIRMED);
+    }
+    if !change.dry_run {
+        print::warn(&replay.warnings().await);
     }
     let report = if change.dry_run {
         replay.dry_run(&letters, &selected).await.map_err(failed)?
