@@ -5,9 +5,9 @@
 //! come in without passing through the environment. Empty variables count as absent.
 
 mod sections;
+mod variables;
 
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,6 +16,7 @@ use ::config::{Config, Environment, File, FileFormat};
 use serde::de::DeserializeOwned;
 
 pub use sections::load_only;
+use variables::variables;
 
 const PREFIX: &str = "TRIBUTARY";
 const DEFAULT_FILE: &str = "tributary.toml";
@@ -121,24 +122,6 @@ pub fn check_time(key: &str, value: Duration, range: RangeInclusive<Duration>) -
         value: shown(value).to_string(),
         expected: format!("expected {} to {}", shown(*range.start()), shown(*range.end())),
     })
-}
-
-// Ours; others may hold any bytes.
-fn variables(
-    all: impl Iterator<Item = (OsString, OsString)>,
-) -> Result<HashMap<String, String>, ConfigError> {
-    let prefix = format!("{PREFIX}__");
-    let ours = all.filter_map(|(key, value)| Some((key.into_string().ok()?, value)));
-    ours.filter(|(key, _)| key.starts_with(&prefix))
-        .map(|(key, value)| match value.into_string() {
-            Ok(value) => Ok((key, value)),
-            Err(_) => Err(ConfigError::Range {
-                key,
-                value: "...".to_owned(),
-                expected: "the value is not UTF-8".to_owned(),
-            }),
-        })
-        .collect()
 }
 
 fn from_parts<T: DeserializeOwned>(
@@ -387,16 +370,6 @@ mod tests {
             [("TRIBUTARY__FAKER__PASSWORD_FILE", path), ("TRIBUTARY__FAKER__PASSWORD", "hunter2")];
         let error = load("", &variables).unwrap_err().to_string();
         assert!(error.contains("TRIBUTARY__FAKER__PASSWORD_FILE") && error.contains(path), "{error}");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn variable_that_is_no_text_is_named() {
-        use std::os::unix::ffi::OsStringExt;
-        let bytes = OsString::from_vec(vec![b'a', 0xff]);
-        assert!(variables([("OTHER".into(), bytes.clone())].into_iter()).unwrap().is_empty());
-        let error = variables([("TRIBUTARY__KAFKA__BROKERS".into(), bytes)].into_iter()).unwrap_err();
-        assert!(error.to_string().contains("TRIBUTARY__KAFKA__BROKERS"), "{error}");
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
-use super::{ConfigError, PREFIX, file, from_parts, not_toml, variables};
+use super::variables::variables;
+use super::{ConfigError, PREFIX, file, from_parts, not_toml};
 
 /// As [`super::load`], of the sections that `keeps` names; the others are as if they were not there.
 ///
