@@ -116,7 +116,7 @@ fn one_topic(text: &mut String, of_topic: &TopicReport, dry_run: bool) {
         line(
             text,
             format_args!(
-                "  what is not durable of it: the same command with --topic {topic} --since {since}"
+                "  what is not durable of it, unless the topic is compacted: the same command with --topic {topic} --since {since}"
             ),
         );
     }
@@ -198,6 +198,7 @@ Look at one: tributary explain orders:0:7
             early.contains("after 1,233,560 messages, 61.2 s: it was interrupted; run it again"),
             "{early}"
         );
+        assert!(early.contains("unless the topic is compacted: the same"), "{early}");
         assert!(early.contains("--topic orders --since 2026-11-22T10:00:00.000Z"), "{early}");
         assert!(early.contains("does no harm") && !early.contains("may be back"), "{early}");
         let mut deletes = report(Some(Ended::Early("it was interrupted".to_owned())));
