@@ -33,7 +33,7 @@ Exit codes:
   0    done
   1    letters failed again, or there is no such letter; or routes do not fit their tables
   2    wrong usage, or not confirmed
-  69   Kafka or Cassandra could not be reached, or stopped to answer: run it again
+  69   Kafka or Cassandra could not be reached, or stopped answering: run it again
   78   wrong configuration, or Cassandra refuses the user
 
 Settings are the consumer's: tributary.toml, then variables such as TRIBUTARY__KAFKA__BROKERS.

@@ -3,7 +3,7 @@
 use consumer::topic::Unread;
 use service::UNAVAILABLE;
 
-/// Kafka or Cassandra could not be reached, or stopped to answer; says which and why.
+/// Kafka or Cassandra could not be reached, or stopped answering; says which and why.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Unavailable(pub(crate) String);

@@ -33,7 +33,7 @@ Exit codes:
   0    all rows are written, and durable
   1    some messages can be no rows: they are counted by cause, and the first are named; or routes do not fit their tables
   2    wrong usage
-  69   Kafka or Cassandra could not be reached, stopped to answer or was restarted; or it was interrupted: run it again
+  69   Kafka or Cassandra could not be reached, stopped answering or was restarted; or it was interrupted: run it again
   78   wrong configuration, no such topic, or Cassandra refuses the user, or a right of it that is then named
 
 Rows have the WRITETIME that they had at first: what is newer in a table stays, also a delete until gc_grace_seconds have

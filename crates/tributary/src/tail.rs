@@ -31,7 +31,7 @@ Exit codes:
   0    ended: by Ctrl-C or SIGTERM, at the present end, or because nobody reads its output any more
   1    there is no such topic
   2    wrong usage
-  69   Kafka could not be reached, or stopped to deliver
+  69   Kafka could not be reached, or stopped delivering
   78   wrong configuration
 
 Settings are the consumer's: tributary.toml, then variables such as TRIBUTARY__KAFKA__BROKERS.
