@@ -146,7 +146,7 @@ impl Replay {
         Ok(report)
     }
 
-    /// Replays the letters. `tell` hears how far it is after each window, and before it waits for the disk. What ends it
+    /// Replays the letters. `tell` hears how far it is after each window, and again and again while it waits for the disk. What ends it
     /// early is in [`Report::ended`].
     pub async fn run(
         &self,
@@ -199,6 +199,7 @@ impl Replay {
         while !waiting.is_empty() {
             proof.next().await?;
             self.remove(&mut waiting, proof, stop, report).await?;
+            tell(report);
         }
         Ok(())
     }

@@ -50,7 +50,7 @@ pub fn init_with(own: LevelFilter) {
     let is_ours = if format == "json" {
         subscriber.with(lines.json().flatten_event(true).with_writer(|| Escaping(io::stderr()))).try_init()
     } else {
-        let is_coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let is_coloured = io::stderr().is_terminal() && may_colour();
         let lines =
             lines.with_writer(io::stderr).with_ansi(is_coloured).fmt_fields(fields()).with_target(false);
         subscriber.with(lines).try_init()
@@ -64,6 +64,11 @@ pub fn init_with(own: LevelFilter) {
     if !matches!(format.as_str(), "json" | "text") {
         warn!(format, "LOG_FORMAT is not understood, lines are text; write json or text");
     }
+}
+
+/// Whether the user lets terminals be coloured: `NO_COLOR` is absent or empty, by <https://no-color.org>.
+pub fn may_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 // On a line like any other; `RUST_BACKTRACE=1` adds where it came from.

@@ -46,9 +46,18 @@ Examples:
   tributary demo --upstreams simulated   ask no upstream, simulate them all
   RUST_LOG=info tributary demo           with the services' own log";
 
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    ended as asked: what was published is what is stored
+  1    it is not, or a service ended by itself; the words say which
+  2    wrong usage
+  78   wrong configuration
+
+A second Ctrl-C ends it at once.";
+
 /// Arguments of `tributary demo`.
 #[derive(Debug, clap::Args)]
-#[command(before_help = EXAMPLES)]
+#[command(before_help = EXAMPLES, after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
     /// End after so many seconds; without it, at Ctrl-C
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=86_400))]

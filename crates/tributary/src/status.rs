@@ -9,6 +9,7 @@ use dashboard::Snapshot;
 use dashboard::client::{Client, ClientError};
 use service::config;
 use service::health::State;
+use service::telemetry::may_colour;
 
 use crate::exit::Unavailable;
 use crate::life;
@@ -76,7 +77,7 @@ fn code(snapshot: &Snapshot) -> i32 {
 }
 
 fn has_colours() -> bool {
-    stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    stdout().is_terminal() && may_colour()
 }
 
 // On a screen of its own, where there is a terminal: what was on it before comes back at the end.

@@ -12,6 +12,7 @@ use service::Health;
 use super::{Change, causes, configured, failed};
 use crate::exit::Unavailable;
 use crate::print::{aside, counted, line, output, safe};
+use crate::progress::ProgressLine;
 use crate::{life, print, settings};
 
 /// Bytes of a reason that are shown.
@@ -47,15 +48,20 @@ pub(super) async fn replay(change: Change) -> anyhow::Result<i32> {
     let report = if change.dry_run {
         replay.dry_run(&letters, &selected).await.map_err(failed)?
     } else {
+        let progress = ProgressLine::new();
         let durable_after_s = settings.consumer.durable_after.as_secs();
         let tell = |report: &Report| {
-            let Report { written, expired, again, selected, .. } = report;
-            aside(&format!(
-                "{} of {selected} tried; letters are removed {durable_after_s} s after their rows are written\n",
-                written + expired + again
-            ));
+            let Report { written, expired, again, selected, removed, .. } = report;
+            progress.tell(|| {
+                format!(
+                    "{} of {selected} tried, {removed} removed; a letter is removed {durable_after_s} s after its rows are written",
+                    written + expired + again
+                )
+            });
         };
-        replay.run(&letters, &selected, &life::stop(), tell).await
+        let report = replay.run(&letters, &selected, &life::stop(), tell).await;
+        progress.clear();
+        report
     };
     output(&screen(&report, change.dry_run), change.common.json, &report)?;
     Ok(code(&report))

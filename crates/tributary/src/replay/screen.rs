@@ -81,9 +81,10 @@ fn one_topic(text: &mut String, of_topic: &TopicReport, dry_run: bool) {
         since,
         ..
     } = of_topic;
+    // Retention or compaction has taken it, or it is a transaction's marker and never had one.
     let gone = match passed.saturating_sub(*messages + *later) {
         0 => String::new(),
-        gone => format!(", {} not there any more", grouped(gone)),
+        gone => format!(", {} without a message", grouped(gone)),
     };
     let later = match later {
         0 => String::new(),
@@ -171,7 +172,7 @@ mod tests {
     #[test]
     fn report_tells_each_outcome_and_the_first_messages_of_each_cause() {
         let expected = "\
-orders: 1,234,560 messages of 1,234,580 offsets, 10 not there any more, 10 not before --until
+orders: 1,234,560 messages of 1,234,580 offsets, 10 without a message, 10 not before --until
   written 1,234,550   deletes 3   expired 1   refused 6
 
 refused  6 x shop.orders: value: column n: \\u{7}
