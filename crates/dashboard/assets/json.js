@@ -2,6 +2,8 @@
 
 import { appendVisible, element } from "./dom.js";
 
+// Deeper than this nothing moves further to the right: 16 kB of brackets would else become more than a hundred million spaces.
+const INDENTED_MAX = 20;
 const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]|[^\s{}[\],:"]+/g;
 
 /** Fills `node` with the text, indented where it is JSON and as it is where it is not. */
@@ -40,7 +42,7 @@ function isJson(text) {
 }
 
 function newLine(depth) {
-  return "\n" + "  ".repeat(depth);
+  return "\n" + "  ".repeat(Math.min(depth, INDENTED_MAX));
 }
 
 function kind(token, next) {

@@ -24,6 +24,10 @@ const UNSEEN: [(&str, &str); 3] = [
     ("\u{2066}\u{feff}x", "\\u2066\\ufeffx"),
 ];
 
+/// Brackets in brackets: as much of a value as the page is told. Indented in full they would be 134 million characters.
+const DEPTH: usize = 8 << 10;
+const CHARACTERS_MAX: i64 = 2_000_000;
+
 /// A name of a header, where Kafka allows any bytes but NUL.
 const HEADER: &[u8] = b"<img src=x onerror=window.hostile=1>";
 
@@ -45,6 +49,8 @@ async fn hostile_titles_and_user_names_stay_text() {
     publish(brokers, "users_created", &records(&texts, person)).await;
     // No more than the page shows of one cause.
     publish(brokers, "companies_created", &records(&texts[..SCRIPTS.len()], letter)).await;
+    let deep = Record::of("[".repeat(DEPTH) + &"]".repeat(DEPTH));
+    publish(brokers, "companies_created", &[deep]).await;
     stage.start("consumer");
     stage.start("dashboard");
     let mut page = Page::open(&stage.url(), LIGHT);
@@ -76,6 +82,12 @@ async fn hostile_titles_and_user_names_stay_text() {
     page.go("/dead-letters", "Dead letters");
     opened(&page);
     stays_text(&page, &SCRIPTS);
+    page.shows(
+        "the brackets",
+        "return document.querySelector('#content').textContent.includes('[\\n  [\\n    [\\n')",
+    );
+    let characters = page.run("return document.querySelector('#content').textContent.length");
+    assert!(characters.as_i64().unwrap() < CHARACTERS_MAX, "{characters} characters on the page");
     page.screenshot("hostile-dead-letters");
     assert!(page.texts("#content .headers th").iter().any(|name| name.as_bytes() == HEADER));
 
