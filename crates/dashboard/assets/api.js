@@ -18,9 +18,7 @@ export async function ask(address, { signal, ...options } = {}) {
   }
   const body = await response.json().catch(() => null);
   if (response.ok && body !== null) return body;
-  const failure = new Error(body?.error ?? `the dashboard answered ${response.status}`);
-  failure.status = response.status;
-  throw failure;
+  throw new Error(body?.error ?? `the dashboard answered ${response.status}`);
 }
 
 /**

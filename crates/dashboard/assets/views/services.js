@@ -7,8 +7,13 @@ import { live } from "../live.js";
 import { mark } from "../mark.js";
 import { pageHead, setTime } from "../panel.js";
 
-// In memory only: it is asked for once a page.
+// In memory only, and only once it has worked: it is asked for once a page.
 let token = null;
+// A header holds no other characters. A quote that a text processor made round, or a space of no width, is refused here: else
+// the browser would refuse to ask at all.
+const SENDABLE = /^[\x20-\x7e]*$/;
+// The same status refuses what was asked from another site, where no token helps.
+const WRONG_TOKEN = "this is not the token";
 
 export function servicesView() {
   const empty = element("p", { class: "empty" }, "Waiting for the first service to answer.");
@@ -98,10 +103,10 @@ function sinceWords() {
   };
 }
 
-/** Asks for the token once, and again when it is refused: { node, withToken(act) }. */
+/** Asks for the token once, and again when it is the wrong one: { node, withToken(act) }. */
 function tokenDialog() {
   const input = element("input", { type: "password", id: "token", autocomplete: "off", required: true });
-  const refused = element("p", { class: "failed", hidden: true });
+  const refused = element("p", { class: "failed", role: "alert" });
   const cancel = element("button", { type: "button" }, "Cancel");
   const form = element("form", { method: "dialog" },
     element("h2", { id: "token-title" }, "Token"),
@@ -110,36 +115,45 @@ function tokenDialog() {
     element("p", { class: "tools" }, element("button", { type: "submit" }, "Go on"), cancel));
   const node = element("dialog", { "aria-labelledby": "token-title" }, form);
 
-  const enter = () => new Promise((resolve, reject) => {
+  const enter = (words) => new Promise((resolve, reject) => {
     const settle = new AbortController();
     const { signal } = settle;
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      const entered = input.value;
+      const entered = input.value.trim();
+      if (!SENDABLE.test(entered)) {
+        setText(refused, "Not sent: it has characters that no token has, such as a round quote or one that cannot be seen. Type it, or copy it anew.");
+        return;
+      }
       settle.abort();
       node.close();
       resolve(entered);
     }, { signal });
     cancel.addEventListener("click", () => node.close(), { signal });
     node.addEventListener("close", () => {
+      // The event may come late, when the dialog has been opened again for another token.
+      if (node.open) return;
       settle.abort();
       reject(new Error("no token was entered"));
     }, { signal });
     input.value = "";
+    setText(refused, words);
     node.showModal();
   });
 
   const withToken = async (act) => {
-    token ??= await enter();
-    try {
-      refused.hidden = true;
-      return await act(token);
-    } catch (error) {
-      if (error.status !== 403) throw error;
-      token = null;
-      setText(refused, `Refused: ${error.message}.`);
-      refused.hidden = false;
-      return withToken(act);
+    let words = "";
+    for (;;) {
+      const given = token ?? (await enter(words));
+      try {
+        const answer = await act(given);
+        token = given;
+        return answer;
+      } catch (error) {
+        if (error.message !== WRONG_TOKEN) throw error;
+        token = null;
+        words = `Refused: ${error.message}.`;
+      }
     }
   };
   return { node, withToken };
