@@ -22,33 +22,28 @@ export async function ask(address, { signal, ...options } = {}) {
 }
 
 /**
- * Asks now and then again and again, but not while the page is hidden. `take` gets each answer, `fail` each error.
- * Returns { stop, again }.
+ * Asks now and then again and again, but not while the page is hidden: then as soon as somebody looks. `take` gets each answer,
+ * `fail` each error. Returns { stop }.
  */
 export function poll(address, milliseconds, take, fail) {
-  let round = new AbortController();
+  const stopped = new AbortController();
+  const { signal } = stopped;
   let timer = 0;
   const run = async () => {
-    const { signal } = round;
-    if (!document.hidden) {
-      try {
-        const answer = await ask(address, { signal });
-        if (!signal.aborted) take(answer);
-      } catch (error) {
-        if (!signal.aborted) fail(error);
-      }
+    if (document.hidden) return document.addEventListener("visibilitychange", run, { once: true, signal });
+    try {
+      const answer = await ask(address, { signal });
+      if (!signal.aborted) take(answer);
+    } catch (error) {
+      if (!signal.aborted) fail(error);
     }
     if (!signal.aborted) timer = setTimeout(run, milliseconds);
   };
-  const stop = () => {
-    round.abort();
-    clearTimeout(timer);
-  };
-  const again = () => {
-    stop();
-    round = new AbortController();
-    run();
-  };
   run();
-  return { stop, again };
+  return {
+    stop() {
+      stopped.abort();
+      clearTimeout(timer);
+    },
+  };
 }

@@ -1,11 +1,13 @@
-// A question with a text to search for -> a panel of what is found. It is asked at once, for each text, and by a button.
+// A question with a text to search for -> a panel of what is found. It is asked at once, for each text, by a button, and after
+// an error until there is an answer.
 
-import { ask } from "./api.js";
+import { poll } from "./api.js";
 import { element, setText } from "./dom.js";
 import { count, plural } from "./format.js";
 import { notice, panel, search } from "./panel.js";
 
 const LIMIT = 100;
+const AGAIN_AFTER = 5000;
 
 /**
  * { node, close }. The answer of `address` has what is found under the name `found`, each called a `noun`; `show(answer)` puts it
@@ -15,23 +17,19 @@ export function finder({ title, label, address, found, noun, empty, place, show 
   const state = notice("Reading.");
   const told = element("p", { class: "quiet small told" });
   let sought = "";
-  let asking = new AbortController();
+  let asking = null;
 
-  const load = async () => {
+  const take = (answer) => {
+    const many = answer[found].length;
+    setText(told, `${plural(many, noun)}${sought === "" ? "" : " found"}; ${count(answer.searched)} were looked through${answer.truncated ? ", and no more of them fit here" : ""}.`);
+    state[many === 0 ? "say" : "clear"](sought === "" ? empty : "None of them has this text.");
+    show(answer);
+    asking.stop();
+  };
+  const load = () => {
     // The newest question wins.
-    asking.abort();
-    asking = new AbortController();
-    const { signal } = asking;
-    try {
-      const answer = await ask(`${address}?search=${encodeURIComponent(sought)}&limit=${LIMIT}`, { signal });
-      if (signal.aborted) return;
-      const many = answer[found].length;
-      setText(told, `${plural(many, noun)}${sought === "" ? "" : " found"}; ${count(answer.searched)} were looked through${answer.truncated ? ", and no more of them fit here" : ""}.`);
-      state[many === 0 ? "say" : "clear"](sought === "" ? empty : "None of them has this text.");
-      show(answer);
-    } catch (error) {
-      if (!signal.aborted) state.fail(error, false);
-    }
+    asking?.stop();
+    asking = poll(`${address}?search=${encodeURIComponent(sought)}&limit=${LIMIT}`, AGAIN_AFTER, take, (error) => state.fail(error));
   };
   load();
 
@@ -42,6 +40,6 @@ export function finder({ title, label, address, found, noun, empty, place, show 
   const again = element("button", { type: "button", onclick: load }, "Read again");
   return {
     node: panel(title, element("div", { class: "tools" }, find, again), told, state.node, place),
-    close: () => asking.abort(),
+    close: () => asking.stop(),
   };
 }
