@@ -1,12 +1,16 @@
 // The stream of snapshots -> what the page knows, and since when the dashboard has been silent.
 
+import { ask } from "./api.js";
+
 // One snapshot a second: six without one are an outage, also where the connection looks open.
 const SILENT_AFTER = 6000;
-const RECONNECT_AFTER = 3000;
+// Below the silence, so that a page that is refused the stream lives on single snapshots meanwhile.
+const CONNECT_AGAIN_AFTER = 3500;
 
 const listeners = new Set();
 let clockAhead = 0;
 let heardAt = Date.now();
+let triedAt = 0;
 let events = null;
 
 export const live = {
@@ -25,28 +29,50 @@ export const live = {
   },
 
   start() {
-    connect();
-    setInterval(() => {
-      if (!document.hidden && Date.now() - heardAt > SILENT_AFTER) silent();
-    }, 1000);
-    // A browser has six connections to a host: pages that nobody sees leave theirs to those that are seen.
-    document.addEventListener("visibilitychange", () => {
-      events.close();
-      heardAt = Date.now();
-      if (!document.hidden) connect();
-    });
+    setInterval(look, 1000);
+    document.addEventListener("visibilitychange", seenOrNot);
+    seenOrNot();
   },
 };
 
+// A browser has six connections to a host: pages that nobody sees leave theirs to those that are seen.
+function seenOrNot() {
+  disconnect();
+  heardAt = Date.now();
+  if (!document.hidden) connect();
+}
+
+function look() {
+  if (document.hidden) return;
+  const now = Date.now();
+  if (now - heardAt > SILENT_AFTER) silent();
+  // A connection that looks open and says nothing is given up, too.
+  const due = events ? Math.max(heardAt, triedAt) + SILENT_AFTER : triedAt + CONNECT_AGAIN_AFTER;
+  if (now >= due) connect();
+}
+
 function connect() {
-  events?.close();
+  disconnect();
+  triedAt = Date.now();
   events = new EventSource("/api/events");
   events.addEventListener("snapshot", (event) => hear(JSON.parse(event.data)));
-  events.addEventListener("error", () => {
-    silent();
-    // A refused connection is not tried again by the browser; a broken one is.
-    if (events.readyState === EventSource.CLOSED) setTimeout(connect, RECONNECT_AFTER);
-  });
+  events.addEventListener("error", lost);
+}
+
+function disconnect() {
+  events?.close();
+  events = null;
+}
+
+/** The stream is refused, as where too many listen, or broken: a single snapshot tells whether the dashboard answers at all. */
+async function lost() {
+  disconnect();
+  triedAt = Date.now();
+  try {
+    hear(await ask("/api/snapshot"));
+  } catch {
+    if (!document.hidden) silent();
+  }
 }
 
 function hear(snapshot) {
