@@ -8,17 +8,18 @@ const SHOWN = 3;
 // What others depend on comes first: it is mostly the cause.
 const CAUSES = ["broker", "store"];
 
-/** Returns { update(live) } for the live region `region`. */
+/** Fills `region`; returns { update(live) }. */
 export function banner(region) {
+  // Reasons count seconds: who listens is told only when others are in trouble than before.
+  const announced = element("p", { class: "unseen", role: "status" });
   const outage = element("p", { class: "banner outage", hidden: true });
   const outageWords = element("strong");
-  // Seconds that count up are not read out each second.
-  const outageFor = element("span", { "aria-hidden": "true" });
+  const outageFor = element("span");
   outage.append(outageWords, outageFor, element("span", {}, " What you see is from then; the page goes on by itself."));
   const list = element("ul");
   const more = element("a", { class: "banner-more", href: "#/services" });
   const troubles = element("div", { class: "banner troubles", hidden: true }, list, more);
-  region.append(outage, troubles);
+  region.append(announced, outage, troubles);
 
   return {
     update(live) {
@@ -29,12 +30,19 @@ export function banner(region) {
         setText(outageFor, ` ${elapsed((Date.now() - live.silentSince) / 1000)} ago.`);
       }
       const services = silent ? [] : inTrouble(live.snapshot?.services ?? []);
+      setText(announced, announcement(silent, services, announced.textContent !== ""));
       troubles.hidden = services.length === 0;
       follow(list, services.slice(0, SHOWN), (service) => service.name, line, (row, service) => row.update(service, live.now()));
       more.hidden = services.length <= SHOWN;
       if (!more.hidden) setText(more, `and ${plural(services.length - SHOWN, "more service")}`);
     },
   };
+}
+
+function announcement(silent, services, before) {
+  if (silent) return "The dashboard does not answer.";
+  if (services.length > 0) return `Not working: ${services.map((service) => service.name).join(", ")}.`;
+  return before ? "No service is in trouble any more." : "";
 }
 
 /** The services that do not work, what others depend on first. A yellow one works: its remark is told where it stands. */
@@ -48,7 +56,7 @@ function line(service) {
   const name = element("a", { href: "#/services" }, said(service.name));
   const reason = element("bdi");
   const since = element("time");
-  const ago = element("span", { "aria-hidden": "true" });
+  const ago = element("span");
   const node = element("li", {}, state.node, element("p", {}, name, ": ", reason, element("span", { class: "banner-since" }, " since ", since, ago)));
   return {
     node,

@@ -93,6 +93,9 @@ async fn page_names_whoever_is_killed_and_heals_without_a_reload() {
     victim.is_told(&page);
     page.screenshot("kafka-away");
     assert_eq!(violations(&page.chromium), Vec::<String>::new());
+    // Reasons count seconds, which nobody wants to hear.
+    let announced = page.text("#banner [role=status]");
+    assert!(announced.starts_with("Not working: ") && announced.contains("kafka"), "{announced}");
     let started = Instant::now();
     kafka.restart().unwrap();
     victim.heals(&page, started);
