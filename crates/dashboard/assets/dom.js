@@ -71,19 +71,23 @@ const rowsOf = new WeakMap();
  */
 export function follow(parent, items, keyOf, create, update) {
   const before = rowsOf.get(parent) ?? new Map();
-  const after = new Map();
-  let place = parent.firstElementChild;
+  const wanted = new Map();
   for (const item of items) {
     let key = String(keyOf(item));
-    while (after.has(key)) key += "'";
+    while (wanted.has(key)) key += "'";
+    wanted.set(key, item);
+  }
+  // What is gone goes first: else all that follows it would be moved, and lose the focus.
+  for (const [key, row] of before) if (!wanted.has(key)) row.node.remove();
+  const after = new Map();
+  let place = parent.firstElementChild;
+  for (const [key, item] of wanted) {
     const row = before.get(key) ?? create(item);
     after.set(key, row);
-    before.delete(key);
     update?.(row, item);
     if (row.node === place) place = place.nextElementSibling;
     else parent.insertBefore(row.node, place);
   }
-  for (const row of before.values()) row.node.remove();
   rowsOf.set(parent, after);
   return after;
 }
