@@ -1,9 +1,10 @@
-// Values over time -> lines (uPlot draws them), with a legend in words and the values under the pointer.
+// Values over time -> lines (uPlot draws them), with a legend in words, the values under the pointer and all of them as a table.
 
 import { onThemeChange, resolved } from "./colours.js";
 import { element, follow, said, setText } from "./dom.js";
 import { RANGES } from "./history.js";
-import { UNKNOWN, clock, hourAndMinute } from "./format.js";
+import { clock, hourAndMinute } from "./format.js";
+import { points, valueAt } from "./points.js";
 
 const HEIGHT = 180;
 const SYNC = "time";
@@ -25,7 +26,8 @@ export function chart({ title, about, kind, format, logarithmic }) {
   const tip = element("div", { class: "chart-tip", "aria-hidden": "true", hidden: true });
   const legend = element("ul", { class: "legend" });
   const wrap = element("div", { class: "chart-wrap" }, box, tip);
-  const node = element("figure", { class: "chart" }, element("figcaption", {}, element("h3", {}, title), element("p", { class: "quiet" }, about)), wrap, legend);
+  const past = points(title, format);
+  const node = element("figure", { class: "chart" }, element("figcaption", {}, element("h3", {}, title), element("p", { class: "quiet" }, about)), wrap, legend, past.node);
   let plot = null;
   let lines = [];
   let signature = "";
@@ -90,8 +92,9 @@ export function chart({ title, about, kind, format, logarithmic }) {
       if (!plot || now !== signature) make(data);
       else plot.setData(data);
       signature = now;
-      follow(legend, lines, (line) => line.name, legendEntry, (row, line) => setText(row.value, newest(line, format)));
-      box.setAttribute("aria-label", `${title}. Newest: ${lines.map((line) => `${line.name} ${newest(line, format)}`).join(", ")}`);
+      follow(legend, lines, (line) => line.name, legendEntry, (row, line) => setText(row.value, valueAt(line, -1, format)));
+      box.setAttribute("aria-label", `${title}. Newest: ${lines.map((line) => `${line.name} ${valueAt(line, -1, format)}`).join(", ")}`);
+      past.show(times, lines);
     },
     close() {
       unsubscribe();
@@ -119,11 +122,6 @@ function roomAbove(highest, least) {
 /** A value on an axis: 10 k/s, not 10.0 k/s. */
 function tick(value, format) {
   return format(value).replace(/\.0(?= |\/)/, "");
-}
-
-function newest(line, format) {
-  const value = line.values.at(-1);
-  return value === null || value === undefined ? UNKNOWN : format(value);
 }
 
 function legendEntry(line) {
