@@ -11,9 +11,9 @@ const AGAIN_AFTER = 5000;
 
 /**
  * { node, close }. The answer of `address` has what is found under the name `found`, each called a `noun`; `show(answer)` puts it
- * into `place`. `empty` says that there is nothing at all.
+ * into `place`. `extent` says which are shown and searched, `empty` that there is nothing at all.
  */
-export function finder({ title, label, address, found, noun, empty, place, show }) {
+export function finder({ title, label, address, found, noun, extent, empty, place, show }) {
   const state = notice("Reading.");
   const told = element("p", { class: "quiet small told" });
   let sought = "";
@@ -21,8 +21,8 @@ export function finder({ title, label, address, found, noun, empty, place, show 
 
   const take = (answer) => {
     const many = answer[found].length;
-    setText(told, `${plural(many, noun)}${sought === "" ? "" : " found"}; ${count(answer.searched)} were looked through${answer.truncated ? ", and no more of them fit here" : ""}.`);
-    state[many === 0 ? "say" : "clear"](sought === "" ? empty : "None of them has this text.");
+    setText(told, `${plural(many, noun)}${sought === "" ? "" : " found"}; ${count(answer.searched)} were looked through${answer.truncated ? ", and no more of them fit here" : ""}. ${extent}`);
+    state[many === 0 ? "say" : "clear"](sought === "" ? empty : "Not found in what was looked through.");
     show(answer);
     asking.stop();
   };

@@ -71,16 +71,14 @@ function frame() {
   setAttribute(heard, "data-heard", silent ? "no" : live.snapshot ? "yes" : "waiting");
   if (!live.snapshot) return;
   setAttribute(heard, "title", `The newest snapshot: ${utc(live.snapshot.at)}`);
-  badge("dead-letters-count", live.snapshot.streams.reduce((sum, stream) => sum + (stream.dead_lettered ?? 0), 0), "since the consumer started");
-  badge("services-count", inTrouble(live.snapshot.services).length, "not working");
+  badge("dead-letters-count", live.snapshot.streams.reduce((sum, stream) => sum + (stream.dead_lettered ?? 0), 0));
+  badge("services-count", inTrouble(live.snapshot.services).length);
   setText(byId("about"), `Tributary ${live.snapshot.version}. This dashboard runs since ${clock(live.snapshot.started_at)} and shows what the services report.`);
 }
 
-function badge(id, number, words) {
-  const node = byId(id);
-  node.hidden = number === 0;
-  setText(node, String(number));
-  setAttribute(node, "title", `${number} ${words}`);
+function badge(id, number) {
+  byId(id).parentElement.hidden = number === 0;
+  setText(byId(id), String(number));
 }
 
 themeButton(byId("theme"));

@@ -5,9 +5,9 @@ import { element, follow, said, scrollable, setSaid, setText } from "./dom.js";
 import { count, duration, milliseconds, rate } from "./format.js";
 import { mark } from "./mark.js";
 
-export const NOT_WRITTEN = "Messages on the topic that are not in the table yet.";
+export const NOT_WRITTEN = "Messages on the topic that have become neither a row nor a dead letter yet.";
 export const NOT_DURABLE =
-  "Messages whose rows may be read already, but are not yet proven to be on disk. Offsets are committed after that, so some seconds' worth is normal.";
+  "Messages that are not yet proven to be on disk: those without a row, and those whose row can be read already. Offsets are committed after that, so some seconds' worth is normal.";
 
 const COLUMNS = ["published", "stored", "total", "written", "durable", "age", "p50", "p99"];
 

@@ -126,7 +126,8 @@ fn row_is_found(page: &Page, stage: &Stage) {
     });
     page.search("in no row at all");
     wait_for("that there is none", SOON, || {
-        (page.texts("#content .empty:not([hidden])") == ["None of them has this text."]).then_some(())
+        (page.texts("#content .empty:not([hidden])") == ["Not found in what was looked through."])
+            .then_some(())
     });
 }
 

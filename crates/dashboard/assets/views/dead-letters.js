@@ -13,7 +13,8 @@ export function deadLettersView() {
   const told = element("p", { class: "quiet small told" });
   const list = element("div", { class: "causes" });
   const asking = poll("/api/dead-letters", ASK_EVERY, (answer) => {
-    state[answer.causes.length === 0 ? "say" : "clear"]("There is none: each message so far could become a row.");
+    state[answer.causes.length === 0 ? "say" : "clear"](answer.truncated
+      ? "There is none among the newest; older ones were not read." : "There is none: none came, or all were replayed or purged.");
     told.hidden = answer.causes.length === 0;
     setText(told, `${plural(answer.letters, "dead letter")}, ${plural(answer.causes.length, "cause")}${answer.truncated ? "; older ones were not read" : ""}.`);
     follow(list, answer.causes, (cause) => cause.id, causePanel, (row, cause) => row.update(cause));
@@ -21,7 +22,7 @@ export function deadLettersView() {
   return {
     title: "Dead letters",
     node: element("div", {},
-      pageHead("Dead letters", "Messages that can never become a row, kept with their bytes and the reason. Once the cause is mended, ", element("code", {}, "tributary dead-letters replay"), " sends them again."),
+      pageHead("Dead letters", "Messages that can never become a row, kept with their bytes and the reason. Once the cause is mended, ", element("code", {}, "tributary dead-letters replay"), " sends them again. Here are those that stand; the number in the menu counts those that came since the consumer started."),
       state.node, told, list),
     close: asking.stop,
   };
@@ -47,7 +48,7 @@ function causePanel(cause) {
       setText(many, count(cause.count));
       setTime(oldest, cause.oldest);
       setTime(newest, cause.newest);
-      follow(examples, cause.examples, (example) => example.origin, (example) => message({ ...example, place: example.origin }));
+      follow(examples, cause.examples, (example) => `${example.origin} ${example.at}`, (example) => message({ ...example, place: example.origin }));
     },
   };
 }

@@ -78,7 +78,7 @@ export function streamView(name) {
       figures.durable.set(count(stream.lag_durable), "not yet proven to be on disk");
       figures.age.set(duration(stream.newest_row_age_s), "since it was published");
       figures.latency.set(milliseconds(stream.latency_p50_ms), `p99 ${milliseconds(stream.latency_p99_ms)}`);
-      figures.letters.set(count(stream.dead_lettered), "could not become a row");
+      figures.letters.set(count(stream.dead_lettered), "since the consumer started");
       figures.expired.set(count(stream.expired), "older than the table keeps");
     },
     close() {

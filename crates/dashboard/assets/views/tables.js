@@ -42,6 +42,7 @@ export function tableView(name) {
     address: path("tables", name, "rows"),
     found: "rows",
     noun: "row",
+    extent: "In the order of the tokens of their partition keys, which is not that of time; from CSV files the newest. Up to 1,000 are searched.",
     empty: "The table is empty.",
     place,
     show: (answer) => place.replaceChildren(rowsTable(name, answer)),

@@ -110,16 +110,18 @@ function partitionRow() {
 
 function newestRecords(topic) {
   const place = element("div", { class: "messages" });
-  const key = (record) => `${record.partition}:${record.offset}`;
+  const where = (record) => `${record.partition}:${record.offset}`;
   return finder({
     title: "Newest records",
     label: "Search the newest records",
     address: path("topics", topic, "records"),
     found: "records",
     noun: "record",
+    extent: "The newest first. Up to 1,000 are searched: keys, headers, and the first 16 KiB of values.",
     empty: "The topic is empty.",
     place,
-    show: (answer) => follow(place, answer.records, key, (record) => message({ ...record, place: key(record) })),
+    // A topic that was created anew has other records at the same offsets.
+    show: (answer) => follow(place, answer.records, (record) => `${where(record)} ${record.at}`, (record) => message({ ...record, place: where(record) })),
   });
 }
 
