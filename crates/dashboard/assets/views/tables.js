@@ -66,12 +66,13 @@ function rowsTable(name, { columns, rows }) {
 }
 
 function cell(value, column) {
-  if (value === null) return element("td", { class: isNumber(column?.type) ? "null number" : "null", title: "null" }, UNKNOWN);
+  const number = isNumber(column?.type);
+  if (value === null) return element("td", { class: number ? "null number" : "null", title: "null" }, UNKNOWN);
+  // Numbers come as texts, which keep all their digits; a decimal may have thousands.
   const text = typeof value === "string" ? value : JSON.stringify(value);
-  if (isNumber(column?.type)) return element("td", { class: "number" }, said(text));
-  if (text.length <= CELL) return element("td", {}, said(text));
+  if (text.length <= CELL) return element("td", { class: number ? "number" : null }, said(text));
   const first = beginning(text, CELL);
-  return element("td", { class: "long" }, element("details", {},
+  return element("td", { class: number ? "long number" : "long" }, element("details", {},
     element("summary", {}, said(first), "…"), appendVisible(element("bdi"), text.slice(first.length), "\n\t")));
 }
 
