@@ -1,8 +1,9 @@
 // What is wrong -> a line at the top of each page: which service, why, since when.
 
-import { element, follow, said, setAttribute, setSaid, setText } from "./dom.js";
-import { clock, elapsed, plural, utc } from "./format.js";
+import { element, follow, said, setSaid, setText } from "./dom.js";
+import { clock, elapsed, plural } from "./format.js";
 import { mark, stateWord } from "./mark.js";
+import { sinceWords } from "./panel.js";
 
 const SHOWN = 3;
 // What others depend on comes first: it is mostly the cause.
@@ -55,18 +56,14 @@ function line(service) {
   const state = mark({ word: false });
   const name = element("a", { href: "#/services" }, said(service.name));
   const reason = element("bdi");
-  const since = element("time");
-  const ago = element("span");
-  const node = element("li", {}, state.node, element("p", {}, name, ": ", reason, element("span", { class: "banner-since" }, " since ", since, ago)));
+  const since = sinceWords();
+  const node = element("li", {}, state.node, element("p", {}, name, ": ", reason, " ", since.node));
   return {
     node,
     update(service, now) {
       state.set(service.state);
       setSaid(reason, service.reason || stateWord(service.state));
-      setAttribute(since, "datetime", service.since);
-      setAttribute(since, "title", utc(service.since));
-      setText(since, clock(service.since));
-      setText(ago, `, ${elapsed((now - Date.parse(service.since)) / 1000)} ago`);
+      since.set(service.since, now);
     },
   };
 }

@@ -4,6 +4,7 @@ import { onThemeChange, resolved } from "./colours.js";
 import { element, follow, said, setText } from "./dom.js";
 import { RANGES } from "./history.js";
 import { clock, hourAndMinute } from "./format.js";
+import { panel } from "./panel.js";
 import { points, valueAt } from "./points.js";
 
 const HEIGHT = 180;
@@ -135,8 +136,14 @@ function swatch(line) {
   return node;
 }
 
-/** The switch between the ranges: a group of two buttons. */
-export function rangeSwitch(onChange) {
+/** The panel of a page's charts, with the switch between the ranges: `onChange` gets the one that is chosen. */
+export function historyPanel(onChange, state, charts) {
+  const node = panel("History", state.node, element("div", { class: "charts" }, charts.map(({ drawing }) => drawing.node)));
+  node.prepend(element("div", { class: "panel-head" }, node.querySelector("h2"), rangeSwitch(onChange)));
+  return node;
+}
+
+function rangeSwitch(onChange) {
   const buttons = Object.entries(RANGES).map(([range, words]) =>
     element("button", { type: "button", "aria-pressed": String(range === "15m"), onclick: () => choose(range) }, words));
   const choose = (range) => {

@@ -51,8 +51,8 @@ export function appendVisible(node, text, keep = "") {
 const saidLast = new WeakMap();
 
 /** A text of an upstream on one line, whose direction stays its own. */
-export function said(text, attributes = {}) {
-  return setSaid(element("bdi", attributes), text);
+export function said(text) {
+  return setSaid(element("bdi"), text);
 }
 
 export function setSaid(node, text) {

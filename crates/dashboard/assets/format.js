@@ -10,6 +10,11 @@ const dayFormat = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "sho
 
 const known = (number) => typeof number === "number" && Number.isFinite(number);
 
+/** What is not known is left out; null where not one of them is known. */
+export function sum(items, value) {
+  return items.reduce((total, item) => (value(item) === null ? total : (total ?? 0) + value(item)), null);
+}
+
 /** 12,345 */
 export function count(number) {
   return known(number) ? whole.format(number) : UNKNOWN;

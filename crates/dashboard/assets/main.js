@@ -3,7 +3,7 @@
 import { banner, inTrouble } from "./banner.js";
 import { themeButton } from "./colours.js";
 import { element, setAttribute, setText } from "./dom.js";
-import { clock, utc } from "./format.js";
+import { clock, sum, utc } from "./format.js";
 import { live } from "./live.js";
 import { pageHead } from "./panel.js";
 import { dataView } from "./views/data.js";
@@ -71,7 +71,7 @@ function frame() {
   setAttribute(heard, "data-heard", silent ? "no" : live.snapshot ? "yes" : "waiting");
   if (!live.snapshot) return;
   setAttribute(heard, "title", `The newest snapshot: ${utc(live.snapshot.at)}`);
-  badge("dead-letters-count", live.snapshot.streams.reduce((sum, stream) => sum + (stream.dead_lettered ?? 0), 0));
+  badge("dead-letters-count", sum(live.snapshot.streams, (stream) => stream.dead_lettered) ?? 0);
   badge("services-count", inTrouble(live.snapshot.services).length);
   setText(byId("about"), `Tributary ${live.snapshot.version}. This dashboard runs since ${clock(live.snapshot.started_at)} and shows what the services report.`);
 }

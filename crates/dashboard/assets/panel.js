@@ -1,7 +1,7 @@
 // What the pages are made of: panels, notices in words, times, figures, searches.
 
 import { element, setAttribute, setText } from "./dom.js";
-import { UNKNOWN, clock, utc } from "./format.js";
+import { UNKNOWN, clock, elapsed, utc } from "./format.js";
 
 /** The heading of a page, with a sentence below. */
 export function pageHead(title, ...about) {
@@ -31,19 +31,32 @@ export function notice(words) {
 }
 
 /** A local time that tells the exact one in its title. */
-export function time(at, words = clock) {
-  return setTime(element("time"), at, words);
+export function time(at) {
+  return setTime(element("time"), at);
 }
 
-export function setTime(node, at, words = clock) {
+export function setTime(node, at) {
   if (!at) {
     setText(node, UNKNOWN);
     return node;
   }
   setAttribute(node, "datetime", at);
   setAttribute(node, "title", utc(at));
-  setText(node, words(at));
+  setText(node, clock(at));
   return node;
+}
+
+/** "since 17:21:04, 12 s ago": { node, set(since, now) }. */
+export function sinceWords() {
+  const start = element("time");
+  const ago = element("span");
+  return {
+    node: element("span", { class: "quiet" }, "since ", start, ago),
+    set(since, now) {
+      setTime(start, since);
+      setText(ago, since ? `, ${elapsed((now - Date.parse(since)) / 1000)} ago` : "");
+    },
+  };
 }
 
 /** A large number with what it counts: { node, set(value, remark) }. */

@@ -2,7 +2,7 @@
 
 import { onThemeChange, resolved, streamColour } from "./colours.js";
 import { element, follow, said, setAttribute, setSaid, setText, shape } from "./dom.js";
-import { compact, count, plural, rate } from "./format.js";
+import { compact, count, plural, rate, sum } from "./format.js";
 import { live } from "./live.js";
 import { mark } from "./mark.js";
 import { particles, pipeWidth } from "./particles.js";
@@ -117,10 +117,10 @@ function consumerNode() {
     node,
     update(service, streams) {
       state.set(service?.state);
-      const sum = (field) => streams.reduce((total, stream) => total + (stream[field] ?? 0), 0);
+      const all = (field) => sum(streams, (stream) => stream[field]);
       setText(instances, service ? plural(service.instances, "instance") : "not known yet");
-      setText(stored, `${rate(sum("stored_per_s"))} stored`);
-      setText(waiting, `${count(sum("lag_written"))} waiting`);
+      setText(stored, `${rate(all("stored_per_s"))} stored`);
+      setText(waiting, `${count(all("lag_written"))} waiting`);
     },
   };
 }

@@ -4,7 +4,7 @@ import { poll } from "../api.js";
 import { streamColour } from "../colours.js";
 import { element, follow, said, setText } from "../dom.js";
 import { beginning, celsius, clock, count, percent } from "../format.js";
-import { notice, pageHead } from "../panel.js";
+import { notice, pageHead, panel } from "../panel.js";
 
 const ASK_EVERY = 10000;
 // A longer name, which anybody may write, would push the others out of sight.
@@ -35,7 +35,8 @@ function bars({ stream, title, about, head }) {
     element("caption", { class: "unseen" }, `${title}, ${about}`),
     element("thead", { class: "unseen" }, element("tr", {}, element("th", { scope: "col" }, head[0]), element("th", { scope: "col" }, head[1]))),
     body);
-  const node = element("section", { class: "panel picture" }, element("h2", {}, title), of, empty, table);
+  const node = panel(title, of, empty, table);
+  node.classList.add("picture");
   node.style.setProperty("--stream", streamColour(stream));
   return {
     node,
@@ -71,7 +72,7 @@ function temperatures() {
   return {
     node: picture.node,
     update({ weather }) {
-      const cities = [...(weather?.cities ?? [])].sort((a, b) => b.celsius - a.celsius);
+      const cities = weather?.cities ?? [];
       const lowest = Math.min(0, ...cities.map((city) => city.celsius));
       const highest = Math.max(0, ...cities.map((city) => city.celsius));
       const place = (degrees) => (degrees - lowest) / (highest - lowest || 1);
@@ -112,10 +113,7 @@ function countries(stream, title, about) {
   };
 }
 
-const RANKED = 10;
-
-/** The largest first, as bars from zero. */
+/** Names with numbers, as they come: the largest first. As bars from zero. */
 function ranked(pairs = []) {
-  const sorted = [...pairs].sort((a, b) => b[1] - a[1]).slice(0, RANKED);
-  return sorted.map(([label, number]) => ({ label, words: count(number), from: 0, to: number / (sorted[0][1] || 1) }));
+  return pairs.map(([label, number]) => ({ label, words: count(number), from: 0, to: number / (pairs[0][1] || 1) }));
 }

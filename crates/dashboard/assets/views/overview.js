@@ -1,11 +1,11 @@
 // Everything at one glance: the totals, the pipeline, the streams, the last minutes.
 
-import { chart, rangeSwitch } from "../charts.js";
+import { chart, historyPanel } from "../charts.js";
 import { streamColour, streamDash } from "../colours.js";
 import { element } from "../dom.js";
-import { compact, count, milliseconds, rate } from "../format.js";
+import { compact, count, milliseconds, rate, sum } from "../format.js";
 import { values, watchHistory } from "../history.js";
-import { figure, notice } from "../panel.js";
+import { figure, notice, panel } from "../panel.js";
 import { pipeline } from "../pipeline.js";
 import { streamTable } from "../streams.js";
 
@@ -43,29 +43,25 @@ export function overviewView() {
   const node = element("div", {},
     element("h1", { tabindex: "-1", class: "unseen" }, "Overview"),
     element("dl", { class: "figures" }, Object.values(totals).map((total) => total.node)),
-    element("section", { class: "panel", "aria-labelledby": "pipeline-title" },
-      element("h2", { id: "pipeline-title" }, "Pipeline"),
-      drawing.node,
+    panel("Pipeline", drawing.node,
       element("p", { class: "quiet small" },
         "A dot is a message, up to 4 a second; above that dots grow denser and faster, not one for one. A line is as wide as it flows. ",
         element("b", {}, "live"), ": read from the real service. ",
         element("b", {}, "simulated"), ": from its offline double. ",
         element("b", {}, "generated"), ": invented by the producer.")),
-    element("section", { class: "panel", "aria-labelledby": "streams-title" }, element("h2", { id: "streams-title" }, "Streams"), table.node),
-    element("section", { class: "panel", "aria-labelledby": "history-title" },
-      element("div", { class: "panel-head" }, element("h2", { id: "history-title" }, "History"), rangeSwitch((range) => history.use(range))),
-      state.node, element("div", { class: "charts" }, charts.map(({ drawing }) => drawing.node))));
+    panel("Streams", table.node),
+    historyPanel(history.use, state, charts));
 
   return {
     title: "Overview",
     node,
     update(snapshot) {
       const { streams } = snapshot;
-      const sum = (field) => streams.reduce((total, stream) => (stream[field] === null ? total : (total ?? 0) + stream[field]), null);
-      totals.published.set(rate(sum("published_per_s")), `${compact(sum("published"))} messages so far`);
-      totals.stored.set(rate(sum("stored_per_s")), `${compact(sum("stored"))} since the consumer started`);
-      totals.waiting.set(count(sum("lag_written")), `not written; ${count(sum("lag_durable"))} not durable`);
-      totals.letters.set(count(sum("dead_lettered")), "since the consumer started");
+      const all = (field) => sum(streams, (stream) => stream[field]);
+      totals.published.set(rate(all("published_per_s")), `${compact(all("published"))} messages so far`);
+      totals.stored.set(rate(all("stored_per_s")), `${compact(all("stored"))} since the consumer started`);
+      totals.waiting.set(count(all("lag_written")), `not written; ${count(all("lag_durable"))} not durable`);
+      totals.letters.set(count(all("dead_lettered")), "since the consumer started");
       drawing.update(snapshot);
       table.update(snapshot);
     },

@@ -2,10 +2,10 @@
 
 import { ask, path } from "../api.js";
 import { element, follow, said, setAttribute, setSaid, setText } from "../dom.js";
-import { elapsed, plural } from "../format.js";
+import { plural } from "../format.js";
 import { live } from "../live.js";
 import { mark } from "../mark.js";
-import { pageHead, setTime } from "../panel.js";
+import { pageHead, sinceWords } from "../panel.js";
 
 // In memory only, and only once it has worked: it is asked for once a page.
 let token = null;
@@ -66,7 +66,7 @@ function serviceCard(service, asker) {
       setAttribute(node, "data-state", service.state);
       setText(instances, service.instances === 0 ? "none answers" : plural(service.instances, "instance"));
       setSaid(reason, service.reason);
-      since.set(service.since);
+      since.set(service.since, live.now());
       follow(parts, service.parts, (part) => part.name, partRow, (row, part) => row.update(part));
       paused = service.paused;
       button.hidden = !(control && service.can_pause);
@@ -85,20 +85,7 @@ function partRow(part) {
     update(part) {
       state.set(part.state);
       setSaid(reason, part.reason);
-      since.set(part.since);
-    },
-  };
-}
-
-/** "since 17:21:04, 12 s ago" */
-function sinceWords() {
-  const time = element("time");
-  const ago = element("span");
-  return {
-    node: element("span", { class: "quiet" }, "since ", time, ago),
-    set(since) {
-      setTime(time, since);
-      setText(ago, since ? `, ${elapsed((live.now() - Date.parse(since)) / 1000)} ago` : "");
+      since.set(part.since, live.now());
     },
   };
 }

@@ -1,6 +1,6 @@
 // One stream: where it comes from and goes, its numbers, and its last minutes.
 
-import { chart, rangeSwitch } from "../charts.js";
+import { chart, historyPanel } from "../charts.js";
 import { streamColour } from "../colours.js";
 import { element, follow, said, setAttribute, setSaid, setText } from "../dom.js";
 import { compact, count, duration, milliseconds, rate } from "../format.js";
@@ -49,9 +49,7 @@ export function streamView(name) {
     element("dl", { class: "facts" }, Object.entries({ Upstream: places.upstream, Producer: places.producer, Topic: places.topic, Table: places.tables })
       .map(([title, value]) => element("div", {}, element("dt", {}, title), value))),
     element("dl", { class: "figures" }, Object.values(figures).map((one) => one.node)),
-    element("section", { class: "panel", "aria-labelledby": "history-title" },
-      element("div", { class: "panel-head" }, element("h2", { id: "history-title" }, "History"), rangeSwitch((range) => history.use(range))),
-      past.node, element("div", { class: "charts" }, charts.map(({ drawing }) => drawing.node))));
+    historyPanel(history.use, past, charts));
 
   return {
     title: name,

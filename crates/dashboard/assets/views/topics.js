@@ -3,7 +3,7 @@
 import { path, poll } from "../api.js";
 import { element, follow, said, scrollable, setSaid, setText } from "../dom.js";
 import { finder } from "../finder.js";
-import { count, plural } from "../format.js";
+import { count, plural, sum } from "../format.js";
 import { message } from "../message.js";
 import { notice, pageHead, panel, tableHead } from "../panel.js";
 
@@ -127,9 +127,4 @@ function newestRecords(topic) {
 
 function difference(a, b) {
   return a === null || b === null ? null : a - b;
-}
-
-/** The sum, or null where not one of them is known. */
-function sum(items, value) {
-  return items.reduce((total, item) => (value(item) === null ? total : (total ?? 0) + value(item)), null);
 }
