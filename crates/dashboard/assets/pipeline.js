@@ -1,13 +1,11 @@
-// The pipeline as it is: upstream -> producer -> topic -> consumer -> table, a line a stream, drawn as wide as it flows.
+// The pipeline as it is: upstream -> producer -> topic -> consumer -> table, a line of nodes for each stream.
 
-import { onThemeChange, resolved, streamColour } from "./colours.js";
-import { element, follow, said, setAttribute, setSaid, setText, shape } from "./dom.js";
+import { streamColour } from "./colours.js";
+import { element, follow, said, setAttribute, setSaid, setText } from "./dom.js";
 import { compact, count, plural, rate, sum } from "./format.js";
-import { live } from "./live.js";
 import { mark } from "./mark.js";
-import { particles, pipeWidth } from "./particles.js";
+import { STAGES, pipes } from "./pipes.js";
 
-const STAGES = ["upstream", "producer", "topic", "port", "table"];
 const ORIGINS = {
   live: "read from the real service",
   simulated: "read from the offline simulator",
@@ -16,8 +14,6 @@ const ORIGINS = {
 
 /** { node, update(snapshot), close }. */
 export function pipeline() {
-  const canvas = element("canvas", { "aria-hidden": "true" });
-  const pipes = shape("svg", { class: "pipes", "aria-hidden": "true" });
   const heads = { broker: head("Topic", "topic"), consumer: head("Consumer", "consumer"), store: head("Table", "table") };
   const consumer = consumerNode();
   const bands = ["topic", "table"].map((stage) => element("div", { class: `band stage-${stage}` }));
@@ -25,44 +21,9 @@ export function pipeline() {
   const stages = element("div", { class: "stages" },
     head("Upstream", "upstream").node, head("Producer", "producer").node, heads.broker.node, heads.consumer.node, heads.store.node,
     bands, list, consumer.node);
-  const node = element("div", { class: "pipeline" }, pipes, canvas, stages);
-
-  const motion = particles(canvas);
-  let rows = new Map();
+  const drawing = pipes(consumer.node);
+  const node = element("div", { class: "pipeline" }, drawing.nodes, stages);
   let drawn = "";
-
-  const draw = () => {
-    const flows = [];
-    const paths = [];
-    const origin = node.getBoundingClientRect();
-    const shared = consumer.node.getBoundingClientRect();
-    const place = (row, stage, at) => {
-      const box = (stage === "port" && shared.width > 0 ? shared : row.anchor(stage).getBoundingClientRect());
-      const middle = box.top + box.height / 2 - origin.top;
-      // Where the consumer is one box for all, the lines enter it close together, like the arms of a river.
-      const y = box === shared ? middle + (at - (rows.size - 1) / 2) * Math.min(20, (shared.height - 24) / rows.size) : middle;
-      return { left: box.left - origin.left, right: box.right - origin.left, y };
-    };
-    [...rows.values()].forEach((row, at) => {
-      const from = row.published ? STAGES : STAGES.slice(1);
-      const places = new Map(from.map((stage) => [stage, place(row, stage, at)]));
-      const split = from.indexOf("topic");
-      for (const [part, stagesOf] of [["in", from.slice(0, split + 1)], ["out", from.slice(split)]]) {
-        const path = shape("path", { d: curve(stagesOf.map((stage) => places.get(stage))), class: "pipe" });
-        path.style.setProperty("stroke", row.colour);
-        paths.push(path);
-        row.pipes[part] = path;
-        flows.push({ key: `${row.name}/${part}`, path, colour: resolved(row.colour) });
-      }
-    });
-    pipes.replaceChildren(...paths);
-    motion.setPaths(flows);
-    for (const row of rows.values()) row.draw();
-  };
-
-  const resize = new ResizeObserver(draw);
-  resize.observe(stages);
-  const unsubscribe = [onThemeChange(draw), live.subscribe(() => motion.hold(live.silentSince !== null))];
 
   return {
     node,
@@ -72,23 +33,18 @@ export function pipeline() {
       const [broker, store] = [byRole("broker"), byRole("store")];
       heads.broker.set(broker && "Kafka", broker);
       heads.store.set(store?.name === "files" ? "Files" : store && "Cassandra", store);
-      rows = follow(list, snapshot.streams, (stream) => stream.name, line, (row, stream) =>
+      const rows = follow(list, snapshot.streams, (stream) => stream.name, line, (row, stream) =>
         row.update(stream, { producer: services.get(stream.producer), broker, store, consumer: byRole("consumer") }));
       [...rows.values()].forEach((row, at) => row.node.style.setProperty("--row", at + 2));
       stages.style.setProperty("--lines", Math.max(1, rows.size));
       consumer.update(byRole("consumer"), snapshot.streams);
-      motion.setRates(new Map(snapshot.streams.flatMap((stream) => [
+      drawing.setRates(new Map(snapshot.streams.flatMap((stream) => [
         [`${stream.name}/in`, stream.published_per_s], [`${stream.name}/out`, stream.stored_per_s]])));
       const now = JSON.stringify(snapshot.streams.map((stream) => [stream.name, stream.producer, stream.upstream]));
-      if (now !== drawn) draw();
-      else for (const row of rows.values()) row.draw();
+      if (now !== drawn) drawing.draw([...rows.values()]);
       drawn = now;
     },
-    close() {
-      motion.close();
-      resize.disconnect();
-      for (const stop of unsubscribe) stop();
-    },
+    close: drawing.close,
   };
 }
 
@@ -139,26 +95,16 @@ function line(stream) {
   const node = element("li", {}, title, STAGES.map((stage) => nodes[stage]));
   const colour = streamColour(stream.name);
   node.style.setProperty("--stream", colour);
-  const rates = { in: null, out: null };
   return {
     node,
     name: stream.name,
     colour,
-    published: true,
-    pipes: {},
+    first: STAGES[0],
     anchor: (stage) => nodes[stage],
-    draw() {
-      for (const part of ["in", "out"]) {
-        if (!this.pipes[part]) continue;
-        setAttribute(this.pipes[part], "stroke-width", pipeWidth(rates[part]).toFixed(1));
-        setAttribute(this.pipes[part], "data-flow", rates[part] > 0 ? "flows" : "dry");
-      }
-    },
     update(stream, { producer, broker, store, consumer }) {
-      this.published = stream.upstream !== null;
-      rates.in = stream.published_per_s;
-      rates.out = stream.stored_per_s;
-      nodes.upstream.hidden = !this.published;
+      // What others publish has no upstream that is known.
+      this.first = STAGES[stream.upstream === null ? 1 : 0];
+      nodes.upstream.hidden = stream.upstream === null;
       setSaid(names.upstream, stream.upstream);
       setAttribute(names.upstream, "title", stream.upstream);
       badge.hidden = !stream.origin;
@@ -191,16 +137,4 @@ function line(stream) {
       setText(title.lastChild, ` ${rate(stream.published_per_s)} in, ${rate(stream.stored_per_s)} stored`);
     },
   };
-}
-
-/** From the middle of the first place to the middle of the last, bent between them. */
-function curve(places) {
-  const [first, last] = [places[0], places.at(-1)];
-  let path = `M${(first.left + first.right) / 2} ${first.y}`;
-  for (let at = 1; at < places.length; at++) {
-    const [a, b] = [places[at - 1], places[at]];
-    const middle = (a.right + b.left) / 2;
-    path += `H${a.right}C${middle} ${a.y} ${middle} ${b.y} ${b.left} ${b.y}`;
-  }
-  return `${path}H${(last.left + last.right) / 2}`;
 }

@@ -28,6 +28,7 @@ const ASSETS: &[(&str, &[u8])] = assets![
     "panel.js",
     "particles.js",
     "pipeline.js",
+    "pipes.js",
     "points.js",
     "streams.js",
     "theme.js",
