@@ -27,6 +27,7 @@ const ASSETS: &[(&str, &[u8])] = assets![
     "message.js",
     "panel.js",
     "particles.js",
+    "pipeline.css",
     "pipeline.js",
     "pipes.js",
     "points.js",
