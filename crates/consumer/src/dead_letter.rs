@@ -10,6 +10,7 @@
 mod fold;
 mod letter;
 mod letters;
+pub mod replay;
 
 use std::time::Duration;
 

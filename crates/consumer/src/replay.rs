@@ -1,93 +1,139 @@
-//! Dead letters -> the rows that their messages should have been, and the end of those letters whose rows are durable.
+//! Messages of topics, as Kafka has them -> their rows once more: for a table that was dropped, emptied or restored, or a
+//! route that has a column more.
 //!
-//! The engine's own parts, in its order: decode by today's routes, write, judge what is refused, wait until it is on disk.
-//! A row has the WRITETIME that it would have had at first, so that it changes nothing newer. A letter is removed only when
-//! its rows are durable; what stops a replay on its way leaves letters whose rows are there, and they can be replayed again.
-//! A letter that fails for the same reason is left as it is; for another one it is sent once more, under its own key, so that
-//! it never becomes two.
+//! The engine's own parts in its order, without its group: offsets are read by explicit assignment and none is committed. Rows
+//! have the WRITETIME that they had at first, so that nothing newer changes, and writing them twice is harmless; nor does it
+//! change what is wrong: of two cells of one WRITETIME Cassandra keeps a null, else the greater one. What can never be a row is
+//! counted and named, and makes no dead letter: the consumer has made those of its routes of then.
 
-pub(crate) mod proof;
+mod flow;
+mod intake;
+mod pace;
+mod reach;
 mod report;
-mod same_store;
-mod window;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rdkafka::error::KafkaError;
-use service::Health;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-pub use report::{Again, Ended, Report};
+pub use report::{Refusal, Report, TopicReport};
 
-use crate::dead_letter::{
-    By, DeadLetter, DeadLetters, INTERRUPTED, Key, Letter, Letters, SUFFIX, Selected, Unsent,
-};
-use crate::decode::{DataError, Decoded, Decoder};
-use crate::message::Message;
-use crate::route::Route;
-use crate::routes::{Misfit, Target, target_of, targets};
-use crate::rows::Rows;
+use crate::command::{self, Ended, Failed, Proof};
+use crate::plan::nearest_of;
+use crate::route::{self, Missing, Route, Ttl};
+use crate::routes::{Misfit, Target, changed};
 use crate::settings::Settings;
-use crate::store::{ConnectError, Store, WriteError, commit_log};
-use proof::Proof;
-use window::{Outcome, Window};
+use crate::store::{Store, WriteError, commit_log};
+use crate::topic::{Ranges, Since, Topics, Unread};
+use flow::Flow;
 
-/// A command must end: what does not answer for so long is away.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-/// Bytes of messages that are replayed at once, at most, or one message.
-const WINDOW_BYTES: usize = 4 << 20;
-/// Messages that are replayed at once at most.
-const WINDOW_LETTERS: usize = 10_000;
+/// Its name in the broker's log.
+const CLIENT: &str = "tributary-replay";
+/// How long a replay that has ended may ask for the tables.
+const ASK_FOR: Duration = Duration::from_secs(5);
 
-/// Why there is no replay.
-#[derive(Debug, thiserror::Error)]
-pub enum Failed {
-    /// The settings are wrong.
-    #[error("{0}")]
-    Refused(String),
-    /// The routes do not fit the tables.
-    #[error("{0}")]
-    Misfit(String),
-    /// A server is away.
-    #[error("{0}")]
-    Unavailable(String),
+/// Which messages.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Of these topics.
+    pub topics: Vec<String>,
+    /// From here on.
+    pub since: Since,
+    /// Up to here, but not messages of this time or later; `None`: to the ends as they are at the start.
+    pub until: Option<Since>,
+    /// So many a second at most.
+    pub rate: Option<NonZeroU32>,
 }
 
-/// Everything that a replay needs of the servers.
+impl Options {
+    /// Whether it ends before it begins, whatever the topics have.
+    pub fn is_empty(&self) -> bool {
+        match (self.since, self.until) {
+            (Since::Time(since), Some(Since::Time(until)))
+            | (Since::Offset(since), Some(Since::Offset(until))) => until <= since,
+            (_, until) => until == Some(Since::Beginning),
+        }
+    }
+}
+
+/// How far it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Offsets that are behind it.
+    pub passed: u64,
+    /// Of so many.
+    pub of: u64,
+    /// Whether all rows are written, and only have to become durable.
+    pub is_written: bool,
+}
+
+/// Everything that is needed of the servers.
 pub struct Replay {
     settings: Settings,
     routes: Arc<[Route]>,
     store: Arc<Store>,
     targets: Vec<Target>,
-    sender: DeadLetters,
+    /// Of the routes' tables.
+    ids: Vec<Option<Uuid>>,
+    kafka: Arc<Topics>,
+    topics: Vec<Topic>,
+    /// Messages of this time or later are left out, in milliseconds since 1970.
+    until_ms: Option<i64>,
+    rate: Option<NonZeroU32>,
 }
 
-/// What today's routes make of a letter's message.
-pub enum Judged {
-    /// These rows, by the target of each.
-    Rows(Vec<(usize, Rows)>),
-    /// Nothing: its time to live has passed.
-    Expired,
-    /// A dead letter again.
-    Dead(DataError),
-    /// No route writes its topic into its table.
-    Unrouted,
+/// A topic, what is read of it, and the routes that take it.
+struct Topic {
+    name: String,
+    ranges: Ranges,
+    routes: Vec<usize>,
 }
-
-// A letter that may be removed once what was stamped like this is durable: the stamp, its topic, its key.
-type Waiting = (Duration, String, Key);
 
 impl Replay {
-    /// Connects, and fits the routes to the tables as the consumer does.
+    /// Finds the messages, connects, and fits the topics' routes to their tables; those of other topics may be as they are.
     ///
     /// # Errors
     /// See [`Failed`].
-    pub async fn open(settings: &Settings, routes: Vec<Route>) -> Result<Self, Failed> {
-        let (store, targets) = connect(settings, &routes).await?;
-        let sender = DeadLetters::new(&settings.kafka, &settings.consumer.group, Health::default())
-            .map_err(|error: KafkaError| Failed::Refused(error.to_string()))?;
-        Ok(Self { settings: settings.clone(), routes: routes.into(), store, targets, sender })
+    pub async fn open(settings: &Settings, options: &Options) -> Result<Self, Failed> {
+        let mut routes = route::load(&settings.consumer.routes)
+            .map_err(|problems| Failed::Misfit(route::listed(&problems)))?;
+        known(&options.topics, &routes)?;
+        routes.retain(|route| route.topics.iter().any(|topic| options.topics.contains(topic)));
+        let (asked, kafka) = (options.clone(), settings.kafka.clone());
+        let found = tokio::task::spawn_blocking(move || {
+            let topics = Topics::connect(&kafka, CLIENT)?;
+            let ranges = ranges(&topics, &kafka.brokers, &asked)?;
+            Ok((topics, ranges))
+        });
+        let found: Result<_, Failed> =
+            found.await.unwrap_or_else(|error| Err(Failed::Unavailable(error.to_string())));
+        let (kafka, ranges) = found?;
+        let (store, targets) = command::connect(settings, &routes).await?;
+        let ids = ids(&store, &routes).await.map_err(|error| Failed::Unavailable(error.to_string()))?;
+        let topic = |(name, ranges): (String, Ranges)| {
+            let ours = routes.iter().enumerate().filter(|(_, route)| route.topics.contains(&name));
+            Topic { routes: ours.map(|(place, _)| place).collect(), name, ranges }
+        };
+        Ok(Self {
+            topics: ranges.into_iter().map(topic).collect(),
+            settings: settings.clone(),
+            routes: routes.into(),
+            store,
+            targets,
+            ids,
+            kafka: Arc::new(kafka),
+            until_ms: match options.until {
+                Some(Since::Time(until_ms)) => Some(until_ms),
+                _ => None,
+            },
+            rate: options.rate,
+        })
     }
 
     /// Where the settings trust the server's commit log with more than it keeps, in words.
@@ -95,197 +141,134 @@ impl Replay {
         commit_log::warnings(&self.settings.consumer, &self.store.server_settings().await)
     }
 
-    /// What today's routes make of a letter's `message`; `now_ms` is the wall clock. Nothing is written.
-    pub fn judge(&self, letter: &Letter<'_>, message: &Message<'_>, now_ms: i64) -> Judged {
-        let mut rows_of = Vec::new();
-        let mut routed = false;
-        for (place, route) in self.routes.iter().enumerate() {
-            if route.table.get_ref() != letter.table
-                || !route.topics.iter().any(|topic| topic == letter.topic)
-            {
-                continue;
-            }
-            routed = true;
-            let target = target_of(&self.targets, place, message);
-            let plan = &self.targets[target].plan;
-            let mut rows = Rows::new(plan.width());
-            let bytes_max = self.settings.consumer.row_bytes_max;
-            match Decoder::default().decode_within(bytes_max, plan, message, now_ms, &mut rows) {
-                Ok(Decoded::Row) => rows_of.push((target, rows)),
-                Ok(Decoded::Expired) => {}
-                Err(error) => return Judged::Dead(error),
-            }
-        }
-        match (routed, rows_of.is_empty()) {
-            (false, _) => Judged::Unrouted,
-            (true, true) => Judged::Expired,
-            (true, false) => Judged::Rows(rows_of),
-        }
+    /// Tables whose rows may come back if newer messages are left out: what deleted them, or ended their time to live, may
+    /// be gone from the table.
+    pub fn reviving(&self) -> BTreeSet<&str> {
+        let deletes = |route: &&Route| {
+            let of_field = matches!(route.ttl, Some(Ttl::Field { .. }));
+            route.deletes.row || route.deletes.cells || route.missing == Missing::Null || of_field
+        };
+        self.routes.iter().filter(deletes).map(|route| route.table.get_ref().as_str()).collect()
     }
 
-    /// Decodes the letters and writes nothing.
-    ///
-    /// # Errors
-    /// Kafka does not deliver.
-    pub async fn dry_run(
-        &self,
-        letters: &Letters,
-        selected: &[(String, Vec<Selected>)],
-    ) -> Result<Report, Failed> {
-        let mut report = Report::of(selected);
-        for (topic, selected) in windows(selected) {
-            let records = letters.records(topic, selected).await;
-            let records = records.map_err(|error| Failed::Unavailable(error.to_string()))?;
-            let source = format!("{topic}{SUFFIX}");
-            let window = Window::decode(self, &records, &source);
-            report.gone += selected.len() - window.letters.len();
-            for (letter, outcome) in window.letters.iter().zip(&window.outcomes) {
-                report.count(letter, outcome);
-            }
-        }
-        Ok(report)
+    /// Decodes the messages and writes nothing.
+    pub async fn dry_run(&self, stop: &CancellationToken, tell: impl FnMut(Progress)) -> Report {
+        let began = Instant::now();
+        let mut flow = Flow::new(self, None, stop.clone());
+        let ended = flow.run(tell).await;
+        flow.report.end(ended.err(), began)
     }
 
-    /// Replays the letters. `tell` hears how far it is after each window, and again and again while it waits for the disk. What ends it
-    /// early is in [`Report::ended`].
-    pub async fn run(
-        &self,
-        letters: &Letters,
-        selected: &[(String, Vec<Selected>)],
-        stop: &CancellationToken,
-        mut tell: impl FnMut(&Report),
-    ) -> Report {
-        let mut report = Report::of(selected);
+    /// Writes the rows of the messages, and waits until they are durable. `tell` hears how far it is once a second. What ends
+    /// it early is in [`Report::ended`].
+    pub async fn run(&self, stop: &CancellationToken, mut tell: impl FnMut(Progress)) -> Report {
+        let began = Instant::now();
         let mut proof = Proof::start(Arc::clone(&self.store), &self.settings, stop);
-        let ended = self.go(letters, selected, &mut proof, stop, &mut report, &mut tell).await;
-        report.ended = ended.err();
-        report
-    }
-
-    async fn go(
-        &self,
-        letters: &Letters,
-        selected: &[(String, Vec<Selected>)],
-        proof: &mut Proof,
-        stop: &CancellationToken,
-        report: &mut Report,
-        tell: &mut impl FnMut(&Report),
-    ) -> Result<(), Ended> {
         // The first probe precedes the first write: a restart after it is seen.
-        proof.begin().await?;
-        let mut waiting = Vec::new();
-        for (topic, selected) in windows(selected) {
-            let records = letters.records(topic, selected).await;
-            let records = records.map_err(|error| Ended::Early(error.to_string()))?;
-            let source = format!("{topic}{SUFFIX}");
-            let mut window = Window::decode(self, &records, &source);
-            report.gone += selected.len() - window.letters.len();
-            window.write(self, proof).await?;
-            let mut again = Vec::new();
-            for (letter, outcome) in window.letters.iter().zip(&window.outcomes) {
-                let is_other = report.count(letter, outcome);
-                match outcome {
-                    Outcome::Written(stamp) => waiting.push((*stamp, source.clone(), key(letter))),
-                    // Nothing was written: nothing to wait for.
-                    Outcome::Expired => waiting.push((Duration::ZERO, source.clone(), key(letter))),
-                    Outcome::Dead(error) if is_other => again.push(DeadLetter::again(letter, error)),
-                    Outcome::Dead(_) | Outcome::Unrouted => {}
-                }
+        if let Err(ended) = proof.begin().await {
+            return Report::of(&self.topics).end(Some(ended), began);
+        }
+        let mut flow = Flow::new(self, Some(&proof), proof.over.clone());
+        let mut ended = flow.run(&mut tell).await;
+        let progress = flow.progress();
+        let Flow { mut report, last_written, reaches, .. } = flow;
+        if ended.is_ok() && report.writes() {
+            tell(Progress { is_written: true, ..progress });
+            ended = proof.wait_for(last_written).await;
+            if ended.is_ok() {
+                ended = self.same_tables().await;
             }
-            self.sender.send_all(again, PATIENCE, stop).await?;
-            self.remove(&mut waiting, proof, stop, report).await?;
-            tell(report);
         }
-        while !waiting.is_empty() {
-            proof.next().await?;
-            self.remove(&mut waiting, proof, stop, report).await?;
-            tell(report);
+        // What was durable in another table is no place to go on from.
+        if ended.is_err() && matches!(timeout(ASK_FOR, self.same_tables()).await, Ok(Ok(()))) {
+            report.reached(&self.topics, &reaches);
         }
-        Ok(())
+        // What has deleted a row may not have been read, and be gone from a table that was emptied.
+        if ended.is_err() && report.writes() {
+            report.reviving = self.reviving().into_iter().map(str::to_owned).collect();
+        }
+        report.end(ended.err(), began)
     }
 
-    // Ends the letters whose rows are durable by now.
-    async fn remove(
-        &self,
-        waiting: &mut Vec<Waiting>,
-        proof: &Proof,
-        stop: &CancellationToken,
-        report: &mut Report,
-    ) -> Result<(), Ended> {
-        let Some(limit) = proof.durable()? else { return Ok(()) };
-        let (durable, left) = std::mem::take(waiting).into_iter().partition(|(stamp, ..)| *stamp <= limit);
-        *waiting = left;
-        let durable: Vec<Waiting> = durable;
-        let removal = |(_, topic, key): &Waiting| DeadLetter::removal(topic, key, By::Replay, None);
-        let tombstones = durable.iter().map(removal);
-        let sent = self.sender.send_all(tombstones.collect(), PATIENCE, stop).await;
-        report.removed += sent.as_ref().map_or_else(|unsent| unsent.acknowledged, |()| durable.len());
-        Ok(sent?)
+    // Rows that were written before a table was dropped are gone, whatever has been created since.
+    async fn same_tables(&self) -> Result<(), Ended> {
+        let Self { store, routes, targets, .. } = self;
+        store.refresh().await.map_err(Misfit::Store)?;
+        let is_other = ids(store, routes).await.map_err(Misfit::Store)? != self.ids;
+        let misfit = changed(store, routes, targets).or(is_other.then_some(Misfit::Changed));
+        misfit.map_or(Ok(()), |misfit| Err(misfit.into()))
     }
 }
 
-/// The store, and the routes as they fit its tables, as at the consumer's start.
-///
-/// # Errors
-/// See [`Failed`].
-pub(crate) async fn connect(
-    settings: &Settings,
-    routes: &[Route],
-) -> Result<(Arc<Store>, Vec<Target>), Failed> {
-    let store = match Store::connect(&settings.cassandra).await {
-        Ok(store) => Arc::new(store),
-        Err(ConnectError::Refused(why)) => return Err(Failed::Refused(why)),
-        Err(ConnectError::Unreachable(why)) => return Err(Failed::Unavailable(why)),
-    };
-    let targets = targets(&store, routes).await.map_err(|misfit| match misfit {
-        Misfit::Store(WriteError::Unauthorized(why)) => Failed::Refused(why),
-        Misfit::Store(error) if error.may_pass() => Failed::Unavailable(error.to_string()),
-        misfit => Failed::Misfit(misfit.describe()),
-    })?;
-    Ok((store, targets))
+async fn ids(store: &Store, routes: &[Route]) -> Result<Vec<Option<Uuid>>, WriteError> {
+    let mut ids = Vec::new();
+    for route in routes {
+        ids.push(store.table_id(route.table.get_ref()).await?);
+    }
+    Ok(ids)
 }
 
-// A table that fits no more is mended by somebody; a cluster that cannot be asked comes back.
-impl From<Misfit> for Ended {
-    fn from(misfit: Misfit) -> Self {
-        match misfit {
-            Misfit::Store(WriteError::Unauthorized(why)) => Self::Refused(why),
-            Misfit::Store(error) if error.may_pass() => Self::Early(error.to_string()),
-            // Its routes fit the new form.
-            Misfit::Changed => Self::Early(misfit.describe()),
-            misfit => Self::Mend(misfit.describe()),
+// A topic that no route takes has no rows.
+fn known(asked: &[String], routes: &[Route]) -> Result<(), Failed> {
+    let known: BTreeSet<&str> = routes.iter().flat_map(|route| &route.topics).map(String::as_str).collect();
+    match asked.iter().find(|topic| !known.contains(topic.as_str())) {
+        None => Ok(()),
+        Some(topic) => {
+            let near = nearest_of("there are routes of", topic, known.into_iter());
+            Err(Failed::Refused(format!("no route takes topic {topic}{near}")))
         }
     }
 }
 
-impl From<Unsent> for Ended {
-    fn from(unsent: Unsent) -> Self {
-        Self::Early(unsent.to_string())
+fn ranges(topics: &Topics, brokers: &str, options: &Options) -> Result<Vec<(String, Ranges)>, Failed> {
+    let asked: BTreeSet<&String> = options.topics.iter().collect();
+    let mut all = Vec::new();
+    for topic in asked {
+        if topics.partitions(topic).is_none() {
+            let near = nearest_of("there are", topic, topics.names());
+            return Err(Failed::Refused(format!("topic {topic} does not exist on {brokers}{near}")));
+        }
+        let whole = topics.ranges(topic)?;
+        let begins = topics.offsets_of(topic, options.since, &whole)?;
+        let ends = match options.until {
+            Some(until @ Since::Offset(_)) => topics.offsets_of(topic, until, &whole)?,
+            // Times need not rise with the offsets: each message's own tells whether it is meant.
+            _ => whole.iter().map(|(number, range)| (*number, range.end)).collect(),
+        };
+        let range = |(number, whole): (&i32, &Range<i64>)| {
+            let at = |places: &BTreeMap<i32, i64>, otherwise| {
+                places.get(number).copied().unwrap_or(otherwise).clamp(whole.start, whole.end)
+            };
+            let begin = at(&begins, whole.start);
+            (*number, begin..at(&ends, whole.end).max(begin))
+        };
+        all.push((topic.clone(), whole.iter().map(range).collect()));
     }
+    Ok(all)
 }
 
-fn key(letter: &Letter<'_>) -> Key {
-    let Message { partition, key, .. } = letter.record;
-    Key { partition, bytes: key.unwrap_or_default().into() }
-}
-
-// Letters of one topic and partition that are replayed together.
-fn windows(selected: &[(String, Vec<Selected>)]) -> impl Iterator<Item = (&str, &[Selected])> {
-    selected.iter().flat_map(|(topic, selected)| {
-        let (mut bytes, mut count) = (0, 0);
-        let together = selected.chunk_by(move |one, next| {
-            bytes += one.entry.bytes;
-            count += 1;
-            let is_full = bytes + next.entry.bytes > WINDOW_BYTES || count >= WINDOW_LETTERS;
-            if is_full || one.key.partition != next.key.partition {
-                (bytes, count) = (0, 0);
-                return false;
-            }
-            true
-        });
-        together.map(move |window| (topic.as_str(), window))
-    })
+impl From<Unread> for Failed {
+    fn from(error: Unread) -> Self {
+        if error.is_refusal() {
+            Self::Refused(error.to_string())
+        } else {
+            Self::Unavailable(error.to_string())
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_before_it_begins_is_empty() {
+        let is_empty = |since, until| Options { topics: Vec::new(), since, until, rate: None }.is_empty();
+        for kind in [Since::Time, Since::Offset] {
+            assert!(is_empty(kind(5), Some(kind(4))) && is_empty(kind(5), Some(kind(5))));
+            assert!(!is_empty(kind(5), Some(kind(6))) && !is_empty(kind(5), None));
+            assert!(is_empty(kind(5), Some(Since::Beginning)));
+        }
+        assert!(!is_empty(Since::Time(5), Some(Since::Offset(5))));
+    }
+}

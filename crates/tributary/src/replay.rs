@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::CommandFactory;
-use consumer::rewrite::{Options, Progress, Rewrite};
+use consumer::replay::{Options, Progress, Replay};
 use consumer::topic::Since;
 use service::telemetry;
 use tracing::level_filters::LevelFilter;
@@ -94,14 +94,14 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
         crate::Arguments::command().error(clap::error::ErrorKind::ArgumentConflict, why).exit();
     }
     let stop = life::stop();
-    let rewrite = tokio::select! {
-        opened = Rewrite::open(&settings, &options) => opened.map_err(failed)?,
+    let replay = tokio::select! {
+        opened = Replay::open(&settings, &options) => opened.map_err(failed)?,
         () = stop.cancelled() => return Err(Unavailable("it was interrupted".to_owned()).into()),
     };
     if !arguments.dry_run {
-        print::warn(&rewrite.warnings().await);
+        print::warn(&replay.warnings().await);
         if options.until.is_some() {
-            warn(&rewrite.reviving());
+            warn(&replay.reviving());
         }
     }
     let (line, began) = (ProgressLine::new(), Instant::now());
@@ -114,7 +114,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<i32> {
         }
     };
     let report =
-        if arguments.dry_run { rewrite.dry_run(&stop, tell).await } else { rewrite.run(&stop, tell).await };
+        if arguments.dry_run { replay.dry_run(&stop, tell).await } else { replay.run(&stop, tell).await };
     line.clear();
     output(&screen::text(&report, arguments.dry_run), arguments.json, &report)?;
     Ok(report.exit_code())

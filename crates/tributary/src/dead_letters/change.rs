@@ -4,8 +4,9 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use consumer::command::Ended;
+use consumer::dead_letter::replay::{Again, Replay, Report};
 use consumer::dead_letter::{By, DeadLetter, DeadLetters, Letters, SUFFIX, Select, Selected};
-use consumer::replay::{Again, Ended, Replay, Report};
 use serde::Serialize;
 use service::Health;
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use consumer::dead_letter::replay::{Judged, Replay};
 use consumer::dead_letter::{Address, Letter, SUFFIX};
 use consumer::message::Chunk;
-use consumer::replay::{Judged, Replay};
 use consumer::route::Route;
 use consumer::{Settings, Sink};
 use serde::Serialize;

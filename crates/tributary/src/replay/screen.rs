@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use consumer::rewrite::{Progress, Refusal, Report, TopicReport};
+use consumer::replay::{Progress, Refusal, Report, TopicReport};
 
 use crate::print::{grouped, line, safe};
 
@@ -138,7 +138,7 @@ pub(super) fn progress(Progress { passed, of, .. }: Progress, elapsed: Duration)
 
 #[cfg(test)]
 mod tests {
-    use consumer::rewrite::Ended;
+    use consumer::command::Ended;
 
     use super::*;
 

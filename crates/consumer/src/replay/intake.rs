@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::flow::Flow;
-use super::{Rewrite, Topic};
+use super::{Replay, Topic};
 use crate::batch::Origin;
 use crate::decode::Decoded;
 use crate::message::{Chunk, Partition};
@@ -30,7 +30,7 @@ impl Flow<'_> {
             of_topic.passed += u64::try_from(run.end - before).unwrap_or(0);
             for message in run.messages.clone() {
                 let of_topic = &mut self.report.topics[place];
-                if self.rewrite.until_ms.is_some_and(|until| chunk.timestamp_ms(message) >= Some(until)) {
+                if self.replay.until_ms.is_some_and(|until| chunk.timestamp_ms(message) >= Some(until)) {
                     of_topic.later += 1;
                     continue;
                 }
@@ -46,7 +46,7 @@ impl Flow<'_> {
     }
 
     fn decode(&mut self, route: usize, origin: Origin, now_ms: i64) {
-        let Rewrite { settings, targets, topics, .. } = self.rewrite;
+        let Replay { settings, targets, topics, .. } = self.replay;
         let (topic, number) = (origin.partition.topic, origin.partition.number);
         let message = origin.chunk.message(&topics[topic].name, number, origin.place);
         let target = target_of(targets, route, &message);

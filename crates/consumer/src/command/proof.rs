@@ -10,7 +10,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Ended, INTERRUPTED, PATIENCE};
+use super::{Ended, PATIENCE};
+use crate::dead_letter::INTERRUPTED;
 use crate::horizon::{Horizon, Verdict};
 use crate::locked;
 use crate::settings::Settings;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream};
 
-use super::proof::Proof;
-use super::{Ended, Judged, PATIENCE, Replay};
+use super::{Judged, Replay};
 use crate::batch::{Batch, Origin};
+use crate::command::{Ended, PATIENCE, Proof};
 use crate::dead_letter::Letter;
 use crate::decode::DataError;
 use crate::locked;

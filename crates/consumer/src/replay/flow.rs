@@ -13,12 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::pace::Pace;
 use super::reach::Reach;
-use super::{Ended, Progress, Report, Rewrite, Topic, TopicReport};
+use super::{Progress, Replay, Report, Topic, TopicReport};
 use crate::batch::{Batch, Batcher, Origin};
+use crate::command::{Ended, PATIENCE, Proof};
 use crate::dead_letter::INTERRUPTED;
 use crate::decode::{DataError, Decoder};
-use crate::replay::PATIENCE;
-use crate::replay::proof::Proof;
 use crate::replicas::Replicas;
 use crate::routes::changed;
 use crate::store::WriteError;
@@ -34,7 +33,7 @@ const SUSPECTS_MAX: usize = 1_000;
 
 /// See the module.
 pub(super) struct Flow<'a> {
-    pub(super) rewrite: &'a Rewrite,
+    pub(super) replay: &'a Replay,
     /// `None`: nothing is written.
     pub(super) proof: Option<&'a Proof>,
     over: CancellationToken,
@@ -61,21 +60,21 @@ pub(super) struct Flow<'a> {
 }
 
 impl<'a> Flow<'a> {
-    pub(super) fn new(rewrite: &'a Rewrite, proof: Option<&'a Proof>, over: CancellationToken) -> Self {
-        let Rewrite { settings, store, targets, .. } = rewrite;
+    pub(super) fn new(replay: &'a Replay, proof: Option<&'a Proof>, over: CancellationToken) -> Self {
+        let Replay { settings, store, targets, .. } = replay;
         let replicas = engine::replicas(store, targets);
         Self {
-            rewrite,
+            replay,
             proof,
             over,
-            report: Report::of(&rewrite.topics),
+            report: Report::of(&replay.topics),
             last_written: Duration::ZERO,
             decoder: Decoder::default(),
             batcher: engine::batcher(settings, targets, &replicas),
             replicas,
-            pace: Pace::new(rewrite.rate, Instant::now()),
+            pace: Pace::new(replay.rate, Instant::now()),
             budget: Arc::new(Semaphore::new(settings.consumer.buffer_bytes)),
-            reaches: rewrite.topics.iter().map(|_| Reach::default()).collect(),
+            reaches: replay.topics.iter().map(|_| Reach::default()).collect(),
             positions: BTreeMap::new(),
             writes: JoinSet::new(),
             window: Arc::new(Mutex::new(Window::new(settings.consumer.in_flight))),
@@ -89,7 +88,7 @@ impl<'a> Flow<'a> {
     /// # Errors
     /// Why not all messages have their outcome.
     pub(super) async fn run(&mut self, mut tell: impl FnMut(Progress)) -> Result<(), Ended> {
-        let topics = &self.rewrite.topics;
+        let topics = &self.replay.topics;
         for (place, topic) in topics.iter().enumerate() {
             self.positions = topic.ranges.iter().map(|(number, range)| (*number, range.start)).collect();
             self.topic(place, topic, &mut tell).await?;
@@ -107,7 +106,7 @@ impl<'a> Flow<'a> {
     ) -> Result<(), Ended> {
         let messages_max = self.pace.chunk_messages();
         let mut walk =
-            Walk::in_chunks_of(messages_max, &self.rewrite.kafka, &topic.name, topic.ranges.clone());
+            Walk::in_chunks_of(messages_max, &self.replay.kafka, &topic.name, topic.ranges.clone());
         let mut ticks = tokio::time::interval(TELL_EVERY);
         let over = self.over.clone();
         // The next chunk, until it is due: where there is none, nothing is waited for.
@@ -152,7 +151,7 @@ impl<'a> Flow<'a> {
     }
 
     fn tick(&mut self) -> Result<(), Ended> {
-        let Rewrite { store, routes, targets, .. } = self.rewrite;
+        let Replay { store, routes, targets, .. } = self.replay;
         if let Some(WriteError::Unauthorized(why)) = &*locked(&self.trouble) {
             return Err(Ended::Refused(why.clone()));
         }
@@ -165,7 +164,7 @@ impl<'a> Flow<'a> {
 
     // Whether another chunk is wanted now.
     fn is_hungry(&self) -> bool {
-        self.batcher.waiting() < self.rewrite.settings.consumer.in_flight
+        self.batcher.waiting() < self.replay.settings.consumer.in_flight
             && self.suspects.len() < SUSPECTS_MAX
             && self.budget.available_permits() > 0
     }
@@ -181,8 +180,8 @@ impl<'a> Flow<'a> {
                 }
                 *locked(&trouble) = Some(error.clone());
             };
-            let store = Arc::clone(&self.rewrite.store);
-            let target = self.rewrite.targets[batch.plan].clone();
+            let store = Arc::clone(&self.replay.store);
+            let target = self.replay.targets[batch.plan].clone();
             self.writes.spawn(write(store, target, batch, self.over.clone(), Some(STALE_AFTER), note));
         }
     }
@@ -224,7 +223,7 @@ impl<'a> Flow<'a> {
     }
 
     fn judge(&mut self) {
-        let Rewrite { settings, routes, store, targets, .. } = self.rewrite;
+        let Replay { settings, routes, store, targets, .. } = self.replay;
         self.suspects.judge(|suspects| {
             let judge = Judge {
                 store: Arc::clone(store),
@@ -241,7 +240,7 @@ impl<'a> Flow<'a> {
             match verdict {
                 Verdict::Taken(at) => self.acknowledged(topic, suspect.batch, at),
                 Verdict::Row => {
-                    let plan = &self.rewrite.targets[suspect.batch.plan].plan;
+                    let plan = &self.replay.targets[suspect.batch.plan].plan;
                     self.refused(topic, &suspect.batch, &suspect.error(plan));
                 }
                 Verdict::Open if suspect.waits_for() > PATIENCE => {
@@ -258,7 +257,7 @@ impl<'a> Flow<'a> {
     }
 
     fn refused(&mut self, topic: usize, row: &Batch, error: &DataError) {
-        let Rewrite { targets, topics, .. } = self.rewrite;
+        let Replay { targets, topics, .. } = self.replay;
         for Origin { chunk, place, partition, .. } in &row.origins {
             let message = chunk.message(&topics[topic].name, partition.number, *place);
             self.report.refuse(topic, &targets[row.plan].plan.table, &message, error);
@@ -267,7 +266,7 @@ impl<'a> Flow<'a> {
 
     pub(super) fn count(&mut self, topic: usize, target: usize, rows: u64) {
         let of_topic = &mut self.report.topics[topic];
-        let deletes = self.rewrite.targets[target].plan.deletes;
+        let deletes = self.replay.targets[target].plan.deletes;
         *(if deletes { &mut of_topic.deleted } else { &mut of_topic.written }) += rows;
     }
 

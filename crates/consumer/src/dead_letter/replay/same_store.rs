@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Failed, Replay};
+use super::Replay;
+use crate::command::Failed;
 use crate::dead_letter::{Letters, Selected};
 use crate::hosts::Hosts;
 use crate::topic::Commit;
