@@ -47,16 +47,19 @@ pub(crate) fn aside(words: &str) {
     let _ = io::stderr().write_all(words.as_bytes());
 }
 
-/// Prints what a person reads, and with `json` the object on a last line.
+/// Prints what a person reads, and with `json` the object on a last line. Where nobody reads, the exit code still tells.
 ///
 /// # Errors
-/// As [`written`].
+/// It cannot be written.
 pub(crate) fn output(text: &str, json: bool, object: &impl Serialize) -> anyhow::Result<()> {
     let mut text = text.to_owned();
     if json {
         line(&mut text, format_args!("{}", self::json(object)?));
     }
-    raw(text.as_bytes())
+    match raw(text.as_bytes()) {
+        Err(error) if error.is::<Closed>() => Ok(()),
+        written => written,
+    }
 }
 
 /// An object on one line, in which no character steers a terminal.
