@@ -3,11 +3,13 @@
 //! eventsource-client reads the framing; when to reconnect, and from which event on, is decided here. A change moves
 //! the place to resume from only once it has been handed over.
 
+mod events;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use datasets::{Event, Streamed};
-use eventsource_client::{Client, ClientBuilder, Error, ReconnectOptions, SSE};
+use eventsource_client::{Error, SSE};
 use futures::StreamExt;
 use rand::random;
 use reqwest::Url;
@@ -17,7 +19,7 @@ use tracing::{debug, info, warn};
 
 use crate::backoff::Backoff;
 use crate::counts::Kind;
-use crate::fetch::{FetchError, join};
+use crate::fetch::FetchError;
 use crate::framing::TOO_LONG;
 use crate::http;
 use crate::monitor;
@@ -27,6 +29,7 @@ use crate::runtime::Runtime;
 use crate::scan::scan;
 use crate::transport::Transport;
 use crate::upstream::{self, Upstream};
+use events::{failure, open};
 
 /// How long `once` waits for a first change, and how long it goes on from there.
 const ONCE_PATIENCE: Duration = Duration::from_secs(30);
@@ -102,38 +105,6 @@ async fn probe(transport: &Transport, dataset: &dyn Streamed, base: Url, path: &
         }
     }
     Err("the stream ended at once".to_owned())
-}
-
-type Events = eventsource_client::BoxStream<eventsource_client::Result<SSE>>;
-
-fn open(transport: &Transport, base: &Url, path: &str, from: Option<&str>) -> Result<Events, String> {
-    // One connection and no more: waiting and trying again is this module's own.
-    let once = ReconnectOptions::reconnect(false).retry_initial(false).build();
-    let url = join(base, path);
-    let mut builder = ClientBuilder::for_url(url.as_str())
-        .map_err(|error| format!("{url}: {error}"))?
-        .reconnect(once)
-        .redirect_limit(0);
-    if let Some(id) = from {
-        builder = builder.last_event_id(id.to_owned());
-    }
-    Ok(builder.build_with_transport(transport.clone()).stream())
-}
-
-fn failure(error: Error) -> FetchError {
-    let retry = |kind, what: &str| FetchError::Retry { kind, what: what.to_owned(), after: None };
-    match error {
-        Error::Transport(error) => match error.inner().downcast_ref::<FetchError>() {
-            Some(known) => known.clone(),
-            None => retry(Kind::Transport, &error.to_string()),
-        },
-        Error::Eof => retry(Kind::Transport, "the stream ended"),
-        Error::UnexpectedEof => retry(Kind::Transport, "the stream ended in the middle of an event"),
-        Error::TimedOut => retry(Kind::Timeout, "the stream fell silent"),
-        // The place that we were given back is not even a header's value.
-        Error::InvalidParameter(error) => FetchError::PlaceRefused(error.to_string()),
-        other => FetchError::Malformed(other.to_string()),
-    }
 }
 
 impl Streamer<'_> {
