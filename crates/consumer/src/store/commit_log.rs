@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use humantime::format_duration;
+
 use super::server::size;
 use crate::settings::Consumer;
 
@@ -12,8 +14,10 @@ pub fn warnings(ours: &Consumer, settings: &BTreeMap<String, String>) -> Vec<Str
     let Consumer { durable_after, row_bytes_max, .. } = ours;
     let forgets = forgets(settings).filter(|needed| durable_after < needed).map(|needed| {
         format!(
-            "consumer.durable_after is {durable_after:?}, this server's commit log needs {needed:?}: rows that it \
-             acknowledged and lost in a crash will not be written again; set it to that"
+            "consumer.durable_after is {}, this server's commit log needs {}: rows that it acknowledged and lost in a \
+             crash will not be written again; set it to that",
+            format_duration(*durable_after),
+            format_duration(needed),
         )
     });
     let exceeds = exceeds(*row_bytes_max, settings).map(|largest| {
@@ -78,14 +82,19 @@ mod tests {
             ..Consumer::default()
         };
         assert_eq!(warnings(&right, &said), Vec::<String>::new());
-        let wrong =
-            Consumer { durable_after: Duration::from_secs(15), row_bytes_max: (8 << 20) + 1, ..right };
+        let wrong = Consumer {
+            durable_after: Duration::from_secs(15),
+            row_bytes_max: (8 << 20) + 1,
+            ..right.clone()
+        };
         let found = warnings(&wrong, &said);
         assert!(
             found[0].starts_with("consumer.durable_after is 15s") && found[0].contains("16s"),
             "{found:?}"
         );
         assert!(found[1].starts_with("consumer.row_bytes_max is 8388609"), "{found:?}");
+        let none = Consumer { durable_after: Duration::ZERO, ..right };
+        assert!(warnings(&none, &said)[0].contains(" is 0s, "));
     }
 
     #[test]
