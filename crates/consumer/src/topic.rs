@@ -116,6 +116,11 @@ impl Topics {
         Ok(Self { consumer, brokers: settings.brokers.clone(), patience, partitions })
     }
 
+    /// With another patience from now on.
+    pub fn within(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
     /// How many partitions the topic has; `None` if there is no such topic.
     pub fn partitions(&self, topic: &str) -> Option<usize> {
         self.partitions.get(topic).map(Vec::len)
@@ -224,8 +229,8 @@ impl Topics {
     /// gone (by compaction, or markers of transactions) are passed over.
     ///
     /// # Errors
-    /// The broker delivers nothing for 30 s, or three times the patience that it was connected with; or the topic ends before these offsets, or begins again below them, because it
-    /// was deleted and created anew.
+    /// The broker delivers nothing for three times the patience with an answer (30 s in all, unless another was given); or the
+    /// topic ends before these offsets, or begins again below them, because it was deleted and created anew.
     pub fn read(
         &self,
         topic: &str,

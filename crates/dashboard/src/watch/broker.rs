@@ -9,7 +9,9 @@ use service::kafka;
 use tokio::sync::mpsc;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-const PATIENCE: Duration = Duration::from_secs(3);
+const CONNECT_WITHIN: Duration = Duration::from_secs(3);
+/// Less than the silence that is trouble: by then it is known why.
+const ANSWER_WITHIN: Duration = Duration::from_millis(1_500);
 /// Topics and partitions that were added meanwhile are known after so long.
 const KNOWN_FOR: Duration = Duration::from_secs(15);
 const CLIENT: &str = "tributary-dashboard";
@@ -40,7 +42,10 @@ pub(crate) fn watch(settings: &kafka::Settings, told: &mpsc::Sender<Result<Ends,
 fn look(settings: &kafka::Settings, known: &mut Option<(Topics, Instant)>) -> Result<Ends, Unread> {
     let (topics, _) = match known {
         Some(known) => known,
-        None => known.insert((Topics::connect_within(PATIENCE, settings, CLIENT)?, Instant::now())),
+        None => {
+            let topics = Topics::connect_within(CONNECT_WITHIN, settings, CLIENT)?;
+            known.insert((topics.within(ANSWER_WITHIN), Instant::now()))
+        }
     };
     let sum = |ends: &BTreeMap<i32, i64>| ends.values().filter_map(|end| u64::try_from(*end).ok()).sum();
     Ok(topics.all_ends()?.iter().map(|(topic, ends)| (Arc::from(*topic), sum(ends))).collect())
