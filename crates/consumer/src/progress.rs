@@ -147,11 +147,12 @@ impl Progress {
 
     /// Sets the lag gauges, and writes the summary when it is due. `watermarks` are the written and the durable
     /// offset of each partition that has one, `ranges` the oldest offset and the end of each that is ours, as the broker told them
-    /// last. While a lag is not known, as during a rebalance, its gauge is not a number: 0 would say that all is well.
+    /// last, or `None` if it did not. A topic of which others have all partitions has no lag here. While a lag is not known, as
+    /// during a rebalance, its gauge is not a number: 0 would say that all is well.
     pub fn tick(
         &mut self,
         watermarks: impl Iterator<Item = (Partition, i64, i64)>,
-        ranges: &BTreeMap<Partition, Range<i64>>,
+        ranges: &BTreeMap<Partition, Option<Range<i64>>>,
     ) {
         let lags = lags(self.topics.len(), watermarks, ranges);
         for (topic, lag) in self.topics.iter().zip(&lags) {
@@ -186,39 +187,35 @@ impl Progress {
     }
 }
 
-// By topic, over its partitions; none where it has none, or one of which not enough is known.
+// By topic, over its partitions; none where not enough is known of one of them, or where no partition of any topic is ours.
 fn lags(
     topics: usize,
     watermarks: impl Iterator<Item = (Partition, i64, i64)>,
-    ranges: &BTreeMap<Partition, Range<i64>>,
+    ranges: &BTreeMap<Partition, Option<Range<i64>>>,
 ) -> Vec<Option<Lag>> {
-    let mut lags: Vec<Option<Lag>> = vec![None; topics];
+    let mut lags = vec![Lag::default(); topics];
     let mut unknown: BTreeSet<usize> = BTreeSet::new();
     let mut read: BTreeSet<Partition> = BTreeSet::new();
     for (partition, written, durable) in watermarks {
         read.insert(partition);
-        let Some(range) = ranges.get(&partition) else {
+        let Some(Some(range)) = ranges.get(&partition) else {
             unknown.insert(partition.topic);
             continue;
         };
         // The broker told its ends some seconds ago: they are never less than what is written.
         let end = range.end.max(written);
-        let lag = lags[partition.topic].get_or_insert_default();
-        lag.written += end - written;
-        lag.durable += end - durable;
+        lags[partition.topic].written += end - written;
+        lags[partition.topic].durable += end - durable;
     }
     for (partition, range) in ranges.iter().filter(|(partition, _)| !read.contains(partition)) {
         // Nothing was read or committed of it: it is empty, or its first message is on the way.
-        if range.is_empty() {
-            lags[partition.topic].get_or_insert_default();
-        } else {
+        if range.as_ref().is_none_or(|range| !range.is_empty()) {
             unknown.insert(partition.topic);
         }
     }
-    for topic in unknown {
-        lags[topic] = None;
-    }
-    lags
+    let has_none = read.is_empty() && ranges.is_empty();
+    let known = |(topic, lag)| (!has_none && !unknown.contains(&topic)).then_some(lag);
+    lags.into_iter().enumerate().map(known).collect()
 }
 
 #[cfg(test)]
@@ -228,25 +225,37 @@ mod tests {
     #[test]
     fn lags_are_of_a_topic_and_never_negative() {
         let partition = |topic, number| Partition { topic, number };
-        let ranges =
-            BTreeMap::from([(partition(0, 0), 0..100), (partition(0, 1), 0..50), (partition(1, 0), 7..7)]);
+        let ranges = BTreeMap::from([
+            (partition(0, 0), Some(0..100)),
+            (partition(0, 1), Some(0..50)),
+            (partition(1, 0), Some(7..7)),
+        ]);
         let watermarks = [(partition(0, 0), 90, 80), (partition(0, 1), 60, 40)];
         let lags = lags(3, watermarks.into_iter(), &ranges);
         // The second partition is ahead of the end that was told last; the second topic is empty; the third is another's.
-        assert_eq!(lags, [Some(Lag { written: 10, durable: 40 }), Some(Lag::default()), None]);
+        assert_eq!(
+            lags,
+            [Some(Lag { written: 10, durable: 40 }), Some(Lag::default()), Some(Lag::default())]
+        );
     }
 
     #[test]
     fn a_lag_of_which_a_part_is_not_known_is_not_known() {
         let partition = |number| Partition { topic: 0, number };
-        let lag = |watermarks: &[(i32, i64)], ranges: &[(i32, Range<i64>)]| {
+        let lag = |watermarks: &[(i32, i64)], ranges: &[(i32, Option<Range<i64>>)]| {
             let watermarks = watermarks.iter().map(|(number, at)| (partition(*number), *at, *at));
             let ranges = ranges.iter().map(|(number, range)| (partition(*number), range.clone())).collect();
             lags(1, watermarks, &ranges)[0]
         };
-        assert_eq!(lag(&[(0, 5)], &[(0, 0..9)]), Some(Lag { written: 4, durable: 4 }));
-        assert_eq!(lag(&[(0, 5), (1, 5)], &[(0, 0..9)]), None, "an end was not told yet");
-        assert_eq!(lag(&[(0, 5)], &[(0, 0..9), (1, 0..3)]), None, "one was not read yet");
+        let told = (0, Some(0..9));
+        assert_eq!(lag(&[(0, 5)], &[told.clone()]), Some(Lag { written: 4, durable: 4 }));
+        assert_eq!(lag(&[(0, 5), (1, 5)], &[told.clone()]), None, "an end was not told yet");
+        assert_eq!(
+            lag(&[(0, 5)], &[told.clone(), (1, None)]),
+            None,
+            "nothing was told of one, as without a leader"
+        );
+        assert_eq!(lag(&[(0, 5)], &[told, (1, Some(0..3))]), None, "one was not read yet");
         assert_eq!(lag(&[], &[]), None, "none is ours");
     }
 
@@ -256,7 +265,7 @@ mod tests {
         let mut progress = Progress::new(["of-this-test".to_owned()], []);
         let partition = Partition { topic: 0, number: 0 };
         let mut told = vec![metrics.render()];
-        progress.tick([(partition, 3, 2)].into_iter(), &BTreeMap::from([(partition, 0..5)]));
+        progress.tick([(partition, 3, 2)].into_iter(), &BTreeMap::from([(partition, Some(0..5))]));
         told.push(metrics.render());
         progress.tick(std::iter::empty(), &BTreeMap::new());
         told.push(metrics.render());

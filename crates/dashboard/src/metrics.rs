@@ -42,6 +42,11 @@ impl Metrics {
         values.reduce(|one, other| one + other)
     }
 
+    /// Whether such a sample says that it is not known.
+    pub(crate) fn is_unknown(&self, name: &str, labels: &[(&str, &str)]) -> bool {
+        self.select(name, labels).any(|sample| sample.value.is_nan())
+    }
+
     /// The values of one label where the others are as given, and the sample is not 0; each once, sorted.
     pub(crate) fn label_values(&self, name: &str, label: &str, labels: &[(&str, &str)]) -> BTreeSet<&str> {
         let samples = self.select(name, labels).filter(|sample| sample.value != 0.0);

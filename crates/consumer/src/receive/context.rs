@@ -81,7 +81,7 @@ pub struct Shared {
     pub(super) epoch: AtomicU64,
     pub(super) paused: AtomicBool,
     pub(super) all_topics_seen: AtomicBool,
-    ranges: Mutex<BTreeMap<Partition, Range<i64>>>,
+    ranges: Mutex<BTreeMap<Partition, Option<Range<i64>>>>,
     /// Partitions of our topics that are not assigned to us.
     others: Mutex<BTreeSet<Partition>>,
     gaps: Mutex<Gaps>,
@@ -111,8 +111,9 @@ impl Shared {
         }
     }
 
-    /// The oldest offset and the end of each assigned partition, as the broker last told.
-    pub fn ranges(&self) -> BTreeMap<Partition, Range<i64>> {
+    /// The oldest offset and the end of each assigned partition, as the broker last told; `None` where it did not, as without a
+    /// leader.
+    pub fn ranges(&self) -> BTreeMap<Partition, Option<Range<i64>>> {
         locked(&self.ranges).clone()
     }
 
@@ -239,9 +240,12 @@ impl ClientContext for Context {
             // -1 stands for none.
             for known in known.partitions.values().filter(|known| known.partition >= 0) {
                 let partition = Partition { topic, number: known.partition };
-                if known.desired && known.ls_offset >= 0 {
-                    lows.insert(partition, known.lo_offset);
-                    ranges.insert(partition, known.lo_offset.max(0)..known.ls_offset);
+                if known.desired {
+                    let is_told = known.ls_offset >= 0;
+                    ranges.insert(partition, is_told.then(|| known.lo_offset.max(0)..known.ls_offset));
+                    if is_told {
+                        lows.insert(partition, known.lo_offset);
+                    }
                 } else if !known.desired && !known.unknown {
                     others.insert(partition);
                 }

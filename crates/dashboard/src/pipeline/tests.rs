@@ -190,8 +190,27 @@ fn a_lag_that_the_consumer_does_not_know_goes_on_from_the_last_that_it_knew() {
         let snapshot = scene.at(second);
         assert_eq!(stream(&snapshot, "orders").lag_written, Some(lag));
     }
-    scene.looked(6, "consumer", look(green(), &stored("orders", 500)));
-    assert_eq!(stream(&scene.at(6), "orders").lag_written, Some(3));
+    // It does not know it, and goes on storing.
+    let busy = unknown.replace("} 97", "} 400");
+    scene.looked(6, "consumer", look(green(), &busy));
+    assert_eq!(stream(&scene.at(6), "orders").lag_written, Some(100));
+    scene.looked(7, "consumer", look(green(), &stored("orders", 500)));
+    assert_eq!(stream(&scene.at(7), "orders").lag_written, Some(3));
+}
+
+#[test]
+fn a_lag_that_one_instance_does_not_know_is_not_the_sum_of_the_others() {
+    let unknown = stored("orders", 9).replace("\"written\"} 3", "\"written\"} NaN");
+    let lag = |other: &str| {
+        let mut scene = Scene::new(&["consumer"]);
+        scene.published(1, "orders", 100);
+        let both = [(1, instance(green(), &stored("orders", 97))), (2, instance(green(), other))];
+        scene.looked(1, "consumer", looks(&both));
+        stream(&scene.at(1), "orders").lag_written
+    };
+    let knows_another = "tributary_lag_records{topic=\"users\",kind=\"written\"} 0\n";
+    assert_eq!(lag(&format!("{unknown}{knows_another}")), None);
+    assert_eq!(lag(&unknown), Some(3), "it has no partition of any topic");
 }
 
 #[test]

@@ -16,6 +16,8 @@ use crate::watch::broker::Ends;
 use crate::watch::services::Look;
 
 /// All topics.
+const LAG: &str = "tributary_lag_records";
+
 #[derive(Debug, Default)]
 pub(super) struct Topics {
     of: BTreeMap<Arc<str>, Topic>,
@@ -32,8 +34,8 @@ struct Topic {
     stored_rates: BTreeMap<SocketAddr, Rate>,
     /// As the consumer told it last.
     told: Counts,
-    /// When it told its lag last, and how many messages the topic had by then.
-    lag_told: Option<(Instant, Option<u64>)>,
+    /// When it told its lag last, how many messages the topic had by then, and how many of them had their outcome.
+    lag_told: Option<(Instant, Option<u64>, u64)>,
 }
 
 /// What is known of a topic.
@@ -49,6 +51,12 @@ pub(super) struct Counts {
     pub(super) newest_s: Option<f64>,
     /// The median, and what 99 of 100 do not exceed.
     pub(super) latency_ms: (Option<f64>, Option<f64>),
+}
+
+impl Counts {
+    fn outcomes(&self) -> u64 {
+        [self.stored, self.expired, self.dead_lettered].into_iter().flatten().sum()
+    }
 }
 
 impl Topics {
@@ -89,7 +97,7 @@ impl Topics {
             let before = topic.told;
             topic.told = told(name, &all());
             if topic.told.lag_written.is_some() {
-                topic.lag_told = Some((at, topic.published));
+                topic.lag_told = Some((at, topic.published, topic.told.outcomes()));
             } else {
                 topic.told.lag_written = before.lag_written;
                 topic.told.lag_durable = before.lag_durable;
@@ -112,16 +120,24 @@ impl Topics {
         self.of.get(topic).map(|topic| topic.tables.iter().cloned().collect()).unwrap_or_default()
     }
 
-    /// What is known now. While the consumer does not tell its lag nothing is written: it grows by what is published.
+    /// What is known now. While the consumer does not tell its lag, it grows by what is published, less what has its outcome.
     pub(super) fn counts(&self, topic: &str, now: Instant) -> Counts {
         let Some(topic) = self.of.get(topic) else { return Counts::default() };
         let is_old = |at: Instant| now.saturating_duration_since(at) > SILENCE_MAX;
-        let then = topic.lag_told.filter(|(at, _)| is_old(*at)).and_then(|(_, then)| then);
-        let since = topic.published.zip(then).map_or(0, |(now, then)| now.saturating_sub(then));
+        let (published, done) = match topic.lag_told {
+            Some((at, Some(published), outcomes)) if is_old(at) => {
+                let now = topic.told.outcomes();
+                // After its restart it counts from 0.
+                let done = now.checked_sub(outcomes).unwrap_or(now);
+                (topic.published.unwrap_or(published).saturating_sub(published), done)
+            }
+            _ => (0, 0),
+        };
+        let lag = |told: Option<u64>| told.map(|lag| (lag + published).saturating_sub(done));
         Counts {
             published: topic.published,
-            lag_written: topic.told.lag_written.map(|lag| lag + since),
-            lag_durable: topic.told.lag_durable.map(|lag| lag + since),
+            lag_written: lag(topic.told.lag_written),
+            lag_durable: lag(topic.told.lag_durable),
             ..topic.told
         }
     }
@@ -145,7 +161,10 @@ fn told<'a>(topic: &str, all: &(impl Iterator<Item = &'a Metrics> + Clone)) -> C
     };
     let lag = |kind| {
         let labels = [("topic", topic), ("kind", kind)];
-        sum(&|metrics| metrics.sum("tributary_lag_records", &labels).map(count))
+        // An instance that knows no lag at all has no partition; the others have them.
+        let mut telling = all.clone().filter(|metrics| metrics.sum(LAG, &[]).is_some());
+        let is_known = !telling.any(|metrics| metrics.is_unknown(LAG, &labels));
+        sum(&|metrics| metrics.sum(LAG, &labels).map(count)).filter(|_| is_known)
     };
     let latency_ms = |quantile| {
         // A summary without samples says 0, which none of them is.
