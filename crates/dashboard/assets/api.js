@@ -18,7 +18,9 @@ export async function ask(address, { signal, ...options } = {}) {
   }
   const body = await response.json().catch(() => null);
   if (response.ok && body !== null) return body;
-  throw new Error(body?.error ?? `the dashboard answered ${response.status}`);
+  const failure = new Error(body?.error ?? `the dashboard answered ${response.status}`);
+  failure.isUnknown = response.status === 404;
+  throw failure;
 }
 
 /**

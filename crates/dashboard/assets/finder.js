@@ -1,5 +1,5 @@
 // A question with a text to search for -> a panel of what is found. It is asked at once, for each text, by a button, and after
-// an error until there is an answer.
+// an error until there is an answer, or there is no such thing.
 
 import { poll } from "./api.js";
 import { element, setText } from "./dom.js";
@@ -21,15 +21,21 @@ export function finder({ title, label, address, found, noun, extent, empty, plac
 
   const take = (answer) => {
     const many = answer[found].length;
-    setText(told, `${plural(many, noun)}${sought === "" ? "" : " found"}; ${count(answer.searched)} were looked through${answer.truncated ? ", and no more of them fit here" : ""}. ${extent}`);
+    const which = sought === "" ? "" : " found";
+    const rest = answer.truncated ? ", and no more of them fit here" : "";
+    setText(told, `${plural(many, noun)}${which}; ${count(answer.searched)} were looked through${rest}. ${extent}`);
     state[many === 0 ? "say" : "clear"](sought === "" ? empty : "Not found in what was looked through.");
     show(answer);
     asking.stop();
   };
+  const fail = (error) => {
+    state.fail(error, !error.isUnknown);
+    if (error.isUnknown) asking.stop();
+  };
   const load = () => {
     // The newest question wins.
     asking?.stop();
-    asking = poll(`${address}?search=${encodeURIComponent(sought)}&limit=${LIMIT}`, AGAIN_AFTER, take, (error) => state.fail(error));
+    asking = poll(`${address}?search=${encodeURIComponent(sought)}&limit=${LIMIT}`, AGAIN_AFTER, take, fail);
   };
   load();
 

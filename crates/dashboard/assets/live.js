@@ -67,12 +67,13 @@ function disconnect() {
 /** The stream is refused, as where too many listen, or broken: a single snapshot tells whether the dashboard answers at all. */
 async function lost() {
   disconnect();
-  triedAt = Date.now();
-  try {
-    hear(await ask("/api/snapshot"));
-  } catch {
-    if (!document.hidden) silent();
-  }
+  const asked = Date.now();
+  triedAt = asked;
+  const snapshot = await ask("/api/snapshot").catch(() => null);
+  // It may have come late: what was heard meanwhile is newer.
+  if (heardAt > asked) return;
+  if (snapshot) hear(snapshot);
+  else if (!document.hidden) silent();
 }
 
 function hear(snapshot) {

@@ -25,7 +25,7 @@ export function notice(words) {
   return {
     node,
     say: (text) => show(text, false),
-    fail: (error) => show(`Could not be read at ${clock(Date.now())}: ${error.message}. It is asked again.`, true),
+    fail: (error, again = true) => show(`Could not be read at ${clock(Date.now())}: ${error.message}.${again ? " It is asked again." : ""}`, true),
     clear: () => show("", false),
   };
 }

@@ -52,7 +52,7 @@ impl Client {
         if status != StatusCode::OK {
             return Err(ClientError::Refused(format!("{} answers {status}: {}", self.url, beginning(&text))));
         }
-        let odd = |odd| self.unavailable(format!("its answer is not a snapshot of ours: {odd}"));
+        let odd = |odd| ClientError::Refused(format!("{} answers no snapshot of ours: {odd}", self.url));
         serde_json::from_str(&text).map_err(odd)
     }
 

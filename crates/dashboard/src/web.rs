@@ -33,8 +33,8 @@ const LIMIT_MAX: usize = 500;
 
 /// Pages that are told each snapshot: each holds a connection, and the last snapshot until it has read it.
 const VIEWERS_MAX: usize = 256;
-/// When one more may ask again: somebody may have gone.
-const VIEWER_RETRY_S: u64 = 10;
+/// When one more may ask again, as the page does.
+const VIEWER_RETRY_S: u64 = 4;
 
 /// How long a viewer who does not read may keep the process at its end.
 const DRAIN_MAX: Duration = Duration::from_secs(3);

@@ -327,9 +327,10 @@ async fn once_gives_up_where_nobody_answers_or_a_long_rest_is_asked_for() {
     let connections = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&connections);
     tokio::spawn(async move {
-        // Each is closed at once.
-        while listener.accept().await.is_ok() {
+        // Each is counted, and then closed at once.
+        while let Ok((connection, _)) = listener.accept().await {
             counted.fetch_add(1, Ordering::SeqCst);
+            drop(connection);
         }
     });
     once(&url).await;

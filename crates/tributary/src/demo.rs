@@ -31,7 +31,7 @@ use services::{Ports, Services};
 use settings::Settings;
 
 use crate::life;
-use crate::print::say;
+use crate::print::{Closed, say, tell};
 
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 const LINE_EVERY: Duration = Duration::from_secs(1);
@@ -109,7 +109,11 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let observer = Observer::new(&broker.settings(), folder.path())?;
     let started = Instant::now();
     let mut services = Services::start(&broker.settings(), ports, settings, folder.path()).await?;
-    let flowed = watch(&mut services, &observer, &stop, started, arguments.seconds).await?;
+    let flowed = match watch(&mut services, &observer, &stop, started, arguments.seconds).await {
+        // Nobody reads any more what flows: that is its end, too.
+        Err(error) if error.is::<Closed>() => Ok(()),
+        flowed => flowed?,
+    };
 
     // The order matters: nothing new, then everything into the files, then nobody writes, then count.
     let elapsed = started.elapsed();
@@ -169,14 +173,14 @@ async fn watch(
         services.hold_back(&now);
         if first && now.stored_in_all() > 0 {
             first = false;
-            say(format_args!("first rows stored after {:.1} s", started.elapsed().as_secs_f64()))?;
+            tell(format_args!("first rows stored after {:.1} s", started.elapsed().as_secs_f64()))?;
         }
         let looked_at = Instant::now();
         if looked_at >= next_line_at {
             if lines % screen::LINES_A_HEADING == 0 {
-                say(screen::heading())?;
+                tell(screen::heading())?;
             }
-            say(screen::line(&told, &now, looked_at - told_at, looked_at - started))?;
+            tell(screen::line(&told, &now, looked_at - told_at, looked_at - started))?;
             lines += 1;
             (told, told_at) = (now, looked_at);
             // A look that came late does not delay the lines after it.

@@ -34,12 +34,27 @@ pub(crate) fn raw(bytes: &[u8]) -> anyhow::Result<()> {
     written(out.write_all(bytes).and_then(|()| out.flush()))
 }
 
-/// Writes a line to standard output, at once.
+/// Writes a line to standard output, at once: one of many that end with their reader.
 ///
 /// # Errors
 /// As [`written`].
-pub(crate) fn say(words: impl Display) -> anyhow::Result<()> {
+pub(crate) fn tell(words: impl Display) -> anyhow::Result<()> {
     raw(format!("{words}\n").as_bytes())
+}
+
+/// Writes a line to standard output, at once. Where nobody reads, what it tells of goes on.
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) fn say(words: impl Display) -> anyhow::Result<()> {
+    or_unread(tell(words))
+}
+
+fn or_unread(written: anyhow::Result<()>) -> anyhow::Result<()> {
+    match written {
+        Err(error) if error.is::<Closed>() => Ok(()),
+        written => written,
+    }
 }
 
 /// Writes to stderr, in one piece. That nobody reads it is no reason to end.
@@ -56,10 +71,7 @@ pub(crate) fn output(text: &str, json: bool, object: &impl Serialize) -> anyhow:
     if json {
         line(&mut text, format_args!("{}", self::json(object)?));
     }
-    match raw(text.as_bytes()) {
-        Err(error) if error.is::<Closed>() => Ok(()),
-        written => written,
-    }
+    or_unread(raw(text.as_bytes()))
 }
 
 /// An object on one line, in which no character steers a terminal.

@@ -13,7 +13,7 @@ use service::telemetry::may_colour;
 
 use crate::exit::Unavailable;
 use crate::life;
-use crate::print::{output, raw, safe, say};
+use crate::print::{output, raw, safe, tell};
 use crate::terminal::{self, AlternateScreen};
 
 const EXAMPLES: &str = "\
@@ -108,7 +108,7 @@ async fn watch(client: &Client) -> anyhow::Result<i32> {
             let text = text.trim_end().replace('\n', "\x1b[K\n");
             raw(format!("\x1b[H{text}\x1b[K\x1b[J").as_bytes())?;
         } else {
-            say(text)?;
+            tell(text)?;
         }
     }
 }

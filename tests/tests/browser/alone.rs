@@ -65,9 +65,11 @@ fn sources(services: &str) -> Sources {
 // Takes connections and says nothing, until one of them asks for the stream of snapshots.
 fn silence(port: &Port) -> Vec<TcpStream> {
     let listener = wait_for("the port", SOON, || TcpListener::bind(port.address()).ok());
+    listener.set_nonblocking(true).unwrap();
     let mut held = Vec::new();
     loop {
-        let (mut stream, _) = listener.accept().unwrap();
+        let (mut stream, _) = wait_for("the page", SOON, || listener.accept().ok());
+        stream.set_nonblocking(false).unwrap();
         stream.set_read_timeout(Some(FIRST_BYTES_WITHIN)).unwrap();
         let mut first = [0; STREAM.len()];
         let asked = stream.read_exact(&mut first).is_ok() && first == *STREAM;

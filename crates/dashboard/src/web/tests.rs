@@ -133,7 +133,7 @@ async fn one_page_more_than_can_be_told_is_refused_in_words_until_another_is_clo
     assert!(told.iter().all(|answer| answer.status().is_success()));
     let refused = ask().await;
     assert_eq!(refused.status().as_u16(), 503);
-    assert_eq!(refused.headers()["retry-after"], "10");
+    assert_eq!(refused.headers()["retry-after"], "4");
     let refused: serde_json::Value = serde_json::from_str(&text(refused).await).unwrap();
     assert!(refused["error"].as_str().unwrap().starts_with("256 pages"), "{refused}");
     told.pop();

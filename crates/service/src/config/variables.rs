@@ -34,14 +34,12 @@ pub(super) fn variables(
 }
 
 // `TRIBUTARY_KAFKA__BROKERS` -> `TRIBUTARY__KAFKA__BROKERS`: one underscore too few would be ignored in silence. Names without
-// two underscores anywhere are others', those of a Kubernetes service called tributary-kafka for instance.
+// two underscores behind a section are others', those of a Kubernetes service called tributary-kafka for instance.
 fn meant(key: &str) -> Option<String> {
     let rest = key.strip_prefix(PREFIX)?.strip_prefix('_')?;
     let lower = rest.to_ascii_lowercase();
-    let tail_of = |section: &str| lower.strip_prefix(section)?.strip_prefix('_').map(str::len);
-    let (section, tail) = SECTIONS.iter().find_map(|section| Some((section, tail_of(section)?)))?;
-    let name = rest[rest.len() - tail..].trim_start_matches('_');
-    rest.contains("__").then(|| format!("{PREFIX}__{}__{name}", section.to_uppercase()))
+    let is_of = |section: &&str| lower.strip_prefix(section).is_some_and(|tail| tail.starts_with("__"));
+    SECTIONS.iter().any(is_of).then(|| format!("{PREFIX}__{rest}"))
 }
 
 #[cfg(test)]
@@ -64,7 +62,6 @@ mod tests {
         for (wrong, right) in [
             ("TRIBUTARY_KAFKA__BROKERS", "TRIBUTARY__KAFKA__BROKERS"),
             ("TRIBUTARY_RANDOM_USER__EVERY", "TRIBUTARY__RANDOM_USER__EVERY"),
-            ("TRIBUTARY_DASHBOARD_TOKEN__FILE", "TRIBUTARY__DASHBOARD__TOKEN__FILE"),
         ] {
             let error = read(wrong).unwrap_err().to_string();
             assert!(error.contains(wrong) && error.contains(right) && !error.contains("hunter2"), "{error}");
@@ -75,6 +72,7 @@ mod tests {
             "TRIBUTARY_TEST_BACKEND",
             "TRIBUTARY_TEST_KAFKA",
             "TRIBUTARY_KAFKA_SERVICE_HOST",
+            "TRIBUTARY_CONSUMER_ENV_TRIBUTARY__KAFKA__BROKERS",
             "TRIBUTARY_HTTPS__X",
         ] {
             assert!(read(other).unwrap().is_empty(), "{other}");

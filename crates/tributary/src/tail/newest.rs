@@ -46,7 +46,7 @@ pub(super) fn of(
             ControlFlow::Continue(())
         })?;
         if newest.is_full() || looked_at == *held {
-            let is_cut = newest.cut.is_some();
+            let is_cut = newest.is_cut();
             return Ok((newest.by_place.into_values().flatten().collect(), is_cut));
         }
         reach = reach.saturating_mul(FURTHER);
@@ -79,6 +79,11 @@ impl Newest {
         let (place, record) = self.by_place.pop_first()?;
         self.bytes -= record.map_or(0, |record| record.size());
         Some(place)
+    }
+
+    // Whether there are fewer because of the bytes: newer ones may have come, behind what was given up.
+    fn is_cut(&self) -> bool {
+        self.cut.is_some() && self.by_place.len() < self.count
     }
 
     // Whether a look further back changes nothing.
@@ -114,6 +119,17 @@ mod tests {
         }
         assert_eq!((offsets(&newest), newest.cut), (vec![3, 9], None));
         assert!(newest.is_full() && newest.bytes < 1_500);
+    }
+
+    #[test]
+    fn what_was_given_up_is_not_missed_where_newer_ones_are_enough() {
+        let mut newest = Newest::of(2, 1_500);
+        newest.push(record(1, 1_000), true);
+        newest.push(record(2, 1_000), true);
+        assert!(newest.is_cut());
+        newest.push(record(8, 10), true);
+        newest.push(record(9, 10), true);
+        assert_eq!((offsets(&newest), newest.is_cut()), (vec![8, 9], false));
     }
 
     #[test]
