@@ -248,8 +248,9 @@ mod tests {
             lags(1, watermarks, &ranges)[0]
         };
         let told = (0, Some(0..9));
-        assert_eq!(lag(&[(0, 5)], &[told.clone()]), Some(Lag { written: 4, durable: 4 }));
-        assert_eq!(lag(&[(0, 5), (1, 5)], &[told.clone()]), None, "an end was not told yet");
+        let alone = [told.clone()];
+        assert_eq!(lag(&[(0, 5)], &alone), Some(Lag { written: 4, durable: 4 }));
+        assert_eq!(lag(&[(0, 5), (1, 5)], &alone), None, "an end was not told yet");
         assert_eq!(
             lag(&[(0, 5)], &[told.clone(), (1, None)]),
             None,
