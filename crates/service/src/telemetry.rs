@@ -23,7 +23,7 @@ use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::prelude::*;
 
-use crate::words::{in_json, steers};
+use crate::words::{in_json, shown};
 
 /// Whose lines are the service's own. Of libraries only errors are told.
 const OWN: [&str; 7] =
@@ -108,11 +108,7 @@ fn fields() -> impl for<'w> FormatFields<'w> {
             name => write!(writer, "{name}=")?,
         }
         for character in format!("{value:?}").chars() {
-            if steers(character) {
-                write!(writer, "{}", character.escape_default())?;
-            } else {
-                writer.write_char(character)?;
-            }
+            shown(character).try_for_each(|c| writer.write_char(c))?;
         }
         Ok(())
     })
@@ -187,6 +183,7 @@ mod tests {
     use tracing::Level;
 
     use super::*;
+    use crate::words::steers;
     use crate::{Health, http};
 
     // What the recorder has folded. Its own text shows it; asking for `/metrics` would fold by itself.

@@ -22,9 +22,16 @@ pub fn steers(c: char) -> bool {
 pub fn lines(words: &str) -> String {
     let mut lines = String::with_capacity(words.len());
     for c in words.chars() {
-        if steers(c) && c != '\n' { lines.extend(c.escape_default()) } else { lines.push(c) }
+        if c == '\n' { lines.push(c) } else { lines.extend(shown(c)) }
     }
     lines
+}
+
+/// The character itself, or the escape of one of these.
+pub fn shown(c: char) -> impl Iterator<Item = char> {
+    let escape = steers(c).then(|| c.escape_default());
+    let itself = escape.is_none().then_some(c);
+    escape.into_iter().flatten().chain(itself)
 }
 
 /// JSON on one line -> the same JSON, in which none of these characters stands: they can only be in its strings. The line

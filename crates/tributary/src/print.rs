@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Write as _};
 
 use anyhow::Context;
 use serde::Serialize;
-use service::words::{in_json, lines, steers};
+use service::words::{in_json, lines, shown};
 
 /// Nobody reads standard output any more, as behind `| head`: no fault, and an end of the command.
 #[derive(Debug, thiserror::Error)]
@@ -115,7 +115,7 @@ pub(crate) fn safe(words: &str, max: usize) -> String {
             safe.push_str("...");
             break;
         }
-        push(&mut safe, c);
+        safe.extend(shown(c));
     }
     safe
 }
@@ -130,14 +130,6 @@ pub(crate) fn warn(warnings: &[String]) {
 /// Prints why a command ends. The words may quote messages; lines stay lines.
 pub(crate) fn complain(error: &str) {
     aside(&format!("error: {}\n", lines(error)));
-}
-
-fn push(safe: &mut String, c: char) {
-    if steers(c) {
-        safe.extend(c.escape_default());
-    } else {
-        safe.push(c);
-    }
 }
 
 #[cfg(test)]
