@@ -13,6 +13,7 @@ use crate::route::Route;
 use crate::routes::{Misfit, Target, targets};
 use crate::settings::Settings;
 use crate::store::{ConnectError, Store, WriteError};
+use crate::topic::Unread;
 pub(crate) use proof::Proof;
 
 /// A command must end: what does not answer for so long is away.
@@ -30,6 +31,16 @@ pub enum Failed {
     /// A server is away.
     #[error("{0}")]
     Unavailable(String),
+}
+
+impl From<Unread> for Failed {
+    fn from(error: Unread) -> Self {
+        if error.is_refusal() {
+            Self::Refused(error.to_string())
+        } else {
+            Self::Unavailable(error.to_string())
+        }
+    }
 }
 
 /// Why a command ended before all was done, in words. What it has written is as its messages say; but rows may be back whose

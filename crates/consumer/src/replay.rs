@@ -29,8 +29,8 @@ use crate::plan::nearest_of;
 use crate::route::{self, Missing, Route, Ttl};
 use crate::routes::{Misfit, Target, changed};
 use crate::settings::Settings;
-use crate::store::{Store, WriteError, commit_log};
-use crate::topic::{Ranges, Since, Topics, Unread};
+use crate::store::{Store, WriteError};
+use crate::topic::{Ranges, Since, Topics};
 use flow::Flow;
 
 /// Its name in the broker's log.
@@ -138,7 +138,7 @@ impl Replay {
 
     /// Where the settings trust the server's commit log with more than it keeps, in words.
     pub async fn warnings(&self) -> Vec<String> {
-        commit_log::warnings(&self.settings.consumer, &self.store.server_settings().await)
+        self.store.warnings(&self.settings.consumer).await
     }
 
     /// Tables whose rows may come back if newer messages are left out: what deleted them, or ended their time to live, may
@@ -245,16 +245,6 @@ fn ranges(topics: &Topics, brokers: &str, options: &Options) -> Result<Vec<(Stri
         all.push((topic.clone(), whole.iter().map(range).collect()));
     }
     Ok(all)
-}
-
-impl From<Unread> for Failed {
-    fn from(error: Unread) -> Self {
-        if error.is_refusal() {
-            Self::Refused(error.to_string())
-        } else {
-            Self::Unavailable(error.to_string())
-        }
-    }
 }
 
 #[cfg(test)]

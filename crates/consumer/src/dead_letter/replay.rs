@@ -27,7 +27,7 @@ use crate::route::Route;
 use crate::routes::{Target, target_of};
 use crate::rows::Rows;
 use crate::settings::Settings;
-use crate::store::{Store, commit_log};
+use crate::store::Store;
 use window::{Outcome, Window};
 
 /// Bytes of messages that are replayed at once, at most, or one message.
@@ -73,7 +73,7 @@ impl Replay {
 
     /// Where the settings trust the server's commit log with more than it keeps, in words.
     pub async fn warnings(&self) -> Vec<String> {
-        commit_log::warnings(&self.settings.consumer, &self.store.server_settings().await)
+        self.store.warnings(&self.settings.consumer).await
     }
 
     /// What today's routes make of a letter's `message`; `now_ms` is the wall clock. Nothing is written.
@@ -127,8 +127,8 @@ impl Replay {
         Ok(report)
     }
 
-    /// Replays the letters. `tell` hears how far it is after each window, and again and again while it waits for the disk. What ends it
-    /// early is in [`Report::ended`].
+    /// Replays the letters. `tell` hears how far it is after each window, and again and again while it waits for the disk. What
+    /// ends it early is in [`Report::ended`].
     pub async fn run(
         &self,
         letters: &Letters,

@@ -10,7 +10,7 @@ use tracing::warn;
 use crate::route::{Route, listed};
 use crate::routes::{Misfit, Target, targets};
 use crate::settings::Settings;
-use crate::store::{ConnectError, Store, commit_log};
+use crate::store::{ConnectError, Store};
 
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
@@ -40,7 +40,7 @@ pub(super) async fn ready(
         match targets(&store, routes).await {
             Ok(targets) => {
                 health.green("schema");
-                for warning in commit_log::warnings(&settings.consumer, &store.server_settings().await) {
+                for warning in store.warnings(&settings.consumer).await {
                     warn!("{warning}");
                 }
                 return Ok(Some((store, targets)));

@@ -6,8 +6,16 @@ use std::time::Duration;
 
 use humantime::format_duration;
 
+use super::Store;
 use super::server::size;
 use crate::settings::Consumer;
+
+impl Store {
+    /// Where the consumer's settings trust this server's commit log with more than it keeps, in words.
+    pub async fn warnings(&self, ours: &Consumer) -> Vec<String> {
+        warnings(ours, &self.server_settings().await)
+    }
+}
 
 /// Where the consumer's settings trust the server's commit log with more than it keeps, in words.
 pub fn warnings(ours: &Consumer, settings: &BTreeMap<String, String>) -> Vec<String> {
