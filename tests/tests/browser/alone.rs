@@ -49,6 +49,14 @@ impl Alone {
     }
 }
 
+// A dashboard, and its page.
+fn opened() -> (Port, Alone, Page) {
+    let port = Port::claim().unwrap();
+    let alone = Alone::start(&port);
+    let page = Page::open(&format!("http://{}", port.address()), LIGHT);
+    (port, alone, page)
+}
+
 fn sources(services: &str) -> Sources {
     let settings = json!({ "services": services, "token": TOKEN });
     let dashboard: Dashboard = serde_json::from_value(settings).unwrap();
@@ -82,9 +90,7 @@ fn silence(port: &Port) -> Vec<TcpStream> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn page_gives_up_a_connection_that_says_nothing() {
-    let port = Port::claim().unwrap();
-    let alone = Alone::start(&port);
-    let mut page = Page::open(&format!("http://{}", port.address()), LIGHT);
+    let (port, alone, mut page) = opened();
     page.expect("net::ERR_");
     alone.end();
     let held = silence(&port);
@@ -100,9 +106,7 @@ async fn page_gives_up_a_connection_that_says_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_could_not_be_read_is_asked_again() {
-    let port = Port::claim().unwrap();
-    let alone = Alone::start(&port);
-    let mut page = Page::open(&format!("http://{}", port.address()), LIGHT);
+    let (_port, alone, mut page) = opened();
     page.expect("the server responded with a status of 503");
     page.go("/topics/faker", "faker");
     let asked = "return performance.getEntriesByType('resource').filter((one) => one.name.includes('/records')).length >= 3";
@@ -114,9 +118,7 @@ async fn what_could_not_be_read_is_asked_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn page_keeps_a_token_that_works_and_no_other() {
-    let port = Port::claim().unwrap();
-    let alone = Alone::start(&port);
-    let mut page = Page::open(&format!("http://{}", port.address()), LIGHT);
+    let (_port, alone, mut page) = opened();
     page.expect("the server responded with a status of 403");
     page.go("/services", "Services");
     let press = |name: &str| {
@@ -157,9 +159,7 @@ async fn page_keeps_a_token_that_works_and_no_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn row_that_stays_keeps_the_focus() {
-    let port = Port::claim().unwrap();
-    let alone = Alone::start(&port);
-    let page = Page::open(&format!("http://{}", port.address()), LIGHT);
+    let (_port, alone, page) = opened();
     let script = "const done = arguments[arguments.length - 1]; import('/assets/dom.js').then(({ follow, element }) => { \
         const list = document.body.appendChild(element('div')); \
         const show = (keys) => follow(list, keys, (key) => key, (key) => ({ node: element('button', {}, key) })); \
